@@ -1,0 +1,231 @@
+//! The commands and queries behind the admin API, the command line and the AWS edge.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use mayfly_state_api::{ByteReader, GoLive, LogLine, LogQuery};
+use mayfly_types::{
+    AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, Revision, Route, TenantName,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::Error;
+
+/// Who commands: the tenant that the credential names, and the credential's name for the history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// The credential's name.
+    pub name: String,
+}
+
+/// A deployment: a manifest and the artifacts of its functions, already uploaded.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeployRequest {
+    /// The manifest's text, with the app's name in it.
+    pub manifest: String,
+    /// The artifact of each function that the manifest names.
+    pub artifacts: BTreeMap<FunctionName, DeployedCode>,
+    /// What becomes of `live`.
+    pub go_live: GoLive,
+}
+
+/// Where one function's code is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DeployedCode {
+    /// The artifact.
+    pub artifact: Digest,
+    /// The names of the artifact's files, as far as what the manifest leaves out is inferred from
+    /// them (runtime, entry file).
+    pub files: Vec<String>,
+}
+
+/// What a deployment made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Deployed {
+    /// The app.
+    pub app: AppName,
+    /// The release.
+    pub release: ReleaseNumber,
+    /// What is live now.
+    pub live: Live,
+    /// Where the app answers, the best first.
+    pub urls: Vec<String>,
+    /// Its functions.
+    pub functions: Vec<FunctionSummary>,
+    /// What the owner should know: lines that top levels wrote, limits that are only reported.
+    pub notes: Vec<String>,
+}
+
+/// A function in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FunctionSummary {
+    /// The app.
+    pub app: AppName,
+    /// The function.
+    pub function: FunctionName,
+    /// The runtime's word.
+    pub runtime: String,
+    /// The revision's short id.
+    pub revision: String,
+    /// Whether this deployment changed it; `None` in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<bool>,
+    /// Its routes as `METHODS /path`.
+    pub routes: Vec<String>,
+}
+
+/// All about one function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FunctionDetail {
+    /// The release it is shown from.
+    pub release: ReleaseNumber,
+    /// The revision.
+    pub revision: Revision,
+    /// Its routes.
+    pub routes: Vec<Route>,
+    /// Where it answers.
+    pub urls: Vec<String>,
+}
+
+/// An app in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppSummary {
+    /// The app.
+    pub app: AppName,
+    /// Which releases take traffic.
+    pub live: Live,
+    /// The newest release.
+    pub newest: ReleaseNumber,
+    /// When `live` last moved, in UTC microseconds since 1970.
+    pub moved_us: i64,
+    /// Where it answers, the best first.
+    pub urls: Vec<String>,
+    /// Functions of the main live release.
+    pub functions: Vec<FunctionSummary>,
+}
+
+/// A release in a list.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReleaseSummary {
+    /// Its number.
+    pub number: ReleaseNumber,
+    /// Its part of a hundred of the traffic; 0 when it is not live.
+    pub percent: u32,
+    /// Who made it.
+    pub by: String,
+    /// When, in UTC microseconds since 1970.
+    pub created_us: i64,
+    /// Its functions with their revisions' short ids.
+    pub functions: BTreeMap<FunctionName, String>,
+}
+
+/// A secret in a list; its value is never told.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SecretSummary {
+    /// Its name.
+    pub name: String,
+    /// When it was set, in UTC microseconds since 1970.
+    pub updated_us: i64,
+}
+
+/// The commands and queries behind every API. The caller's tenant bounds what each can see.
+#[async_trait]
+pub trait Control: Send + Sync {
+    /// Whose token this is; `None` when it is nobody's.
+    async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Error>;
+
+    /// Which of these artifacts must still be uploaded.
+    async fn missing_artifacts(
+        &self,
+        caller: &Caller,
+        digests: &[Digest],
+    ) -> Result<Vec<Digest>, Error>;
+    /// Takes an artifact, checks that it is one (digest, size, paths, links, ratio) and stores it.
+    async fn upload_artifact(
+        &self,
+        caller: &Caller,
+        digest: Digest,
+        content: ByteReader,
+    ) -> Result<(), Error>;
+    /// Checks and prepares every function, makes a release and moves `live`; any fault leaves all
+    /// as it was.
+    async fn deploy(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        request: DeployRequest,
+    ) -> Result<Deployed, Error>;
+
+    /// The tenant's apps.
+    async fn apps(&self, caller: &Caller) -> Result<Vec<AppSummary>, Error>;
+    /// One app.
+    async fn app(&self, caller: &Caller, app: &AppName) -> Result<AppSummary, Error>;
+    /// One function of what is live.
+    async fn function(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        function: &FunctionName,
+    ) -> Result<FunctionDetail, Error>;
+    /// An app's releases, newest first.
+    async fn releases(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        limit: usize,
+    ) -> Result<Vec<ReleaseSummary>, Error>;
+    /// Moves `live` to weights. Every release named is made ready before traffic reaches it.
+    async fn set_live(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        live: Live,
+    ) -> Result<AppSummary, Error>;
+    /// Moves `live` to `to`, or to the newest release older than the one that is live.
+    async fn rollback(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        to: Option<ReleaseNumber>,
+    ) -> Result<AppSummary, Error>;
+    /// Deletes an app and all that it has.
+    async fn delete_app(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+    ) -> Result<(), Error>;
+
+    /// Seals and stores a secret.
+    async fn put_secret(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error>;
+    /// Deletes a secret.
+    async fn delete_secret(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        name: &str,
+    ) -> Result<(), Error>;
+    /// An app's secrets, without their values.
+    async fn secrets(&self, caller: &Caller, app: &AppName) -> Result<Vec<SecretSummary>, Error>;
+
+    /// Lines of the caller's functions, with the position to go on from. The query's tenant is
+    /// replaced by the caller's. With `wait`, an empty answer is given only after that long.
+    async fn logs(
+        &self,
+        caller: &Caller,
+        query: LogQuery,
+        wait: Option<std::time::Duration>,
+    ) -> Result<(Vec<LogLine>, u64), Error>;
+}

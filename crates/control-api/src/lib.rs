@@ -1,0 +1,15 @@
+//! Commands, queries and the live view of what is deployed.
+//!
+//! [`Control`] is what stands behind every API that changes or tells something; [`SharedView`] is
+//! what the hot path reads: an immutable picture of all that is live, swapped whole.
+
+mod commands;
+mod error;
+mod view;
+
+pub use commands::{
+    AppSummary, Caller, Control, DeployRequest, Deployed, DeployedCode, FunctionDetail,
+    FunctionSummary, ReleaseSummary, SecretSummary,
+};
+pub use error::Error;
+pub use view::{AppView, ReleaseView, Secrets, SharedView, View};

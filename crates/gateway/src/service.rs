@@ -1,0 +1,221 @@
+//! The way of one request.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, Request, Response};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use mayfly_control_api::SharedView;
+use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload};
+use mayfly_types::{Fault, FaultCode, InvocationId};
+
+use crate::body::{Bounded, Refusal};
+use crate::errors::{self, Details, INVOCATION_ID};
+use crate::hosts::Hosts;
+use crate::policy::{self, Limits};
+use crate::route::{self, Unrouted};
+
+/// What a gateway works with.
+pub struct Parts {
+    /// What is live.
+    pub view: SharedView,
+    /// Runs functions.
+    pub invoke: Arc<dyn Invoke>,
+    /// How hosts name apps.
+    pub hosts: Hosts,
+    /// Bounds of what comes in.
+    pub limits: Limits,
+    /// Whether callers see what a function threw; only for `mayfly dev`.
+    pub show_details: bool,
+}
+
+/// Answers HTTP requests with functions.
+pub struct Gateway {
+    parts: Parts,
+}
+
+impl Gateway {
+    /// A gateway.
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.parts.limits
+    }
+
+    /// Answers one request. Dropping the future is the caller leaving.
+    pub(crate) async fn serve(
+        &self,
+        request: Request<Incoming>,
+        remote: Option<IpAddr>,
+    ) -> Response<Body> {
+        let id = InvocationId::new();
+        let (mut parts, incoming) = request.into_parts();
+        let mut response = match self.answer(id, &mut parts, incoming, remote).await {
+            Ok(response) => response,
+            Err(Refused { fault, allow }) => {
+                let details = match self.parts.show_details {
+                    true => Details::Shown,
+                    false => Details::Hidden,
+                };
+                let mut response = errors::response(&fault, id, &parts.headers, details);
+                if let Some(methods) = allow {
+                    errors::allow(&mut response, &methods);
+                }
+                response
+            }
+        };
+        if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
+            response.headers_mut().insert(INVOCATION_ID, id);
+        }
+        response
+    }
+
+    async fn answer(
+        &self,
+        id: InvocationId,
+        parts: &mut http::request::Parts,
+        incoming: Incoming,
+        remote: Option<IpAddr>,
+    ) -> Result<Response<Body>, Refused> {
+        let authority = authority(parts)?;
+        let path = parts.uri.path();
+        let named = self.parts.hosts.find(&authority, path, remote).ok_or_else(|| {
+            let message = format!("no app answers at `{authority}`");
+            Fault::new(FaultCode::NotFound, message)
+        })?;
+        let url = url(&authority, named.path, parts.uri.query());
+        let routed = {
+            let view = self.parts.view.load();
+            route::find(&view, named, parts.method.as_str())?
+        };
+        policy::admit(parts, &self.parts.limits)?;
+        let (body, refusal) = self.body(incoming);
+        let mut headers = parts.headers.clone();
+        strip_hop_by_hop(&mut headers);
+        let request = HttpRequest {
+            method: parts.method.clone(),
+            url,
+            headers,
+            body,
+            route: Some(routed.pattern),
+            params: routed.params,
+            remote,
+            version: parts.version,
+        };
+        let invocation = Invocation { id, target: routed.target, payload: Payload::Http(request) };
+        let answered = self.parts.invoke.invoke(invocation).await;
+        // A body over the limit is the caller's fault, whatever the function made of it.
+        if let Some(fault) = refusal.as_ref().and_then(|refusal| refusal.get()) {
+            return Err(fault.clone().into());
+        }
+        match answered? {
+            Answer::Http { head, body } => {
+                let mut response = Response::new(body);
+                *response.status_mut() = head.status;
+                *response.headers_mut() = head.headers;
+                if head.status.is_informational() {
+                    let message = format!("a function cannot answer with status {}", head.status);
+                    return Err(Fault::new(FaultCode::InvalidResponse, message).into());
+                }
+                strip_hop_by_hop(response.headers_mut());
+                // The body's own length is sent: a wrong one would break the connection.
+                if parts.method != http::Method::HEAD {
+                    response.headers_mut().remove(CONTENT_LENGTH);
+                }
+                Ok(response)
+            }
+            Answer::Event(_) => {
+                let message = "the function answered a request with an event's result";
+                Err(Fault::new(FaultCode::Internal, message).into())
+            }
+        }
+    }
+
+    fn body(&self, incoming: Incoming) -> (Body, Option<Refusal>) {
+        if incoming.is_end_stream() {
+            return (Body::Empty, None);
+        }
+        let (body, refusal) = Bounded::new(incoming, self.parts.limits);
+        (Body::Stream(Box::pin(body)), Some(refusal))
+    }
+}
+
+/// A request that is not answered by a function.
+struct Refused {
+    fault: Fault,
+    allow: Option<Vec<String>>,
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self { fault, allow: None }
+    }
+}
+
+impl From<Unrouted> for Refused {
+    fn from(unrouted: Unrouted) -> Self {
+        match unrouted {
+            Unrouted::Fault(fault) => fault.into(),
+            Unrouted::Method(methods) => {
+                let message = format!("this path takes only {}", methods.join(", "));
+                let fault = Fault::new(FaultCode::MethodNotAllowed, message);
+                Self { fault, allow: Some(methods) }
+            }
+        }
+    }
+}
+
+fn authority(parts: &http::request::Parts) -> Result<String, Fault> {
+    if let Some(authority) = parts.uri.authority() {
+        return Ok(authority.host().to_owned()
+            + &authority.port().map(|port| format!(":{port}")).unwrap_or_default());
+    }
+    let mut hosts = parts.headers.get_all(HOST).iter();
+    match (hosts.next().map(HeaderValue::to_str), hosts.next()) {
+        // HTTP/1.0 may leave it out.
+        (None, _) => Ok("localhost".into()),
+        (Some(Ok(host)), None) if host.parse::<http::uri::Authority>().is_ok() => Ok(host.into()),
+        // RFC 9112, section 3.2: a wrong or second Host is refused.
+        _ => Err(Fault::new(FaultCode::BadRequest, "the request's Host header is not valid")),
+    }
+}
+
+fn url(authority: &str, path: &str, query: Option<&str>) -> String {
+    let query_len = query.map_or(0, |query| query.len() + 1);
+    let mut url = String::with_capacity(8 + authority.len() + path.len() + query_len);
+    url.push_str("http://");
+    url.push_str(authority);
+    url.push_str(path);
+    if let Some(query) = query {
+        url.push('?');
+        url.push_str(query);
+    }
+    url
+}
+
+/// Removes what is of the connection and not of the message (RFC 9110, section 7.6.1).
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+    for name in [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION]
+    {
+        headers.remove(name);
+    }
+    headers.remove("keep-alive");
+    headers.remove("proxy-connection");
+}

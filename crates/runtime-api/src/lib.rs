@@ -1,0 +1,20 @@
+//! The seam between the platform and the runtimes.
+//!
+//! [`Runtime`] and [`Instance`] stand below the invoker, [`Invoke`] above it; both carry the same
+//! payloads. A payload is HTTP or an event; [`lambda`] holds the one translation between the two.
+
+mod body;
+mod invoke;
+pub mod lambda;
+mod logs;
+mod payload;
+mod runtime;
+
+pub use body::{Body, BodyStream};
+pub use invoke::{Answer, Invocation, Invoke, Target};
+pub use logs::{LogLevel, LogSink};
+pub use payload::{EventRequest, HttpRequest, Payload, ResponseHead};
+pub use runtime::{
+    Call, CodeStore, Diagnostic, Failure, Instance, PrepareError, PrepareRequest, Prepared, Reply,
+    ReplyBody, ReplyStream, Runtime, StartRequest,
+};

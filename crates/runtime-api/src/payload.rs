@@ -1,0 +1,56 @@
+//! What an invocation carries.
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+
+use crate::Body;
+
+/// What an invocation carries.
+#[derive(Debug)]
+pub enum Payload {
+    /// An HTTP request.
+    Http(HttpRequest),
+    /// An event.
+    Event(EventRequest),
+}
+
+/// An HTTP request as a function sees it.
+#[derive(Debug)]
+pub struct HttpRequest {
+    /// The method.
+    pub method: Method,
+    /// The absolute URL, as the caller wrote it.
+    pub url: String,
+    /// The headers, without those of the connection (RFC 9110, section 7.6.1).
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Body,
+    /// The route's pattern, `/photos/{id}`.
+    pub route: Option<String>,
+    /// What the route's pattern matched, percent-decoded.
+    pub params: Vec<(String, String)>,
+    /// The caller's address.
+    pub remote: Option<IpAddr>,
+    /// `HTTP/1.1` or `HTTP/2`.
+    pub version: http::Version,
+}
+
+/// An event.
+#[derive(Debug, Clone)]
+pub struct EventRequest {
+    /// What kind of event it is, as header `x-mayfly-event` names it: `invoke`, `schedule`, …
+    pub kind: String,
+    /// The event as JSON.
+    pub json: Bytes,
+}
+
+/// Status and headers of an answer.
+#[derive(Debug, Clone)]
+pub struct ResponseHead {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+}

@@ -1,0 +1,207 @@
+//! The process that prepares one function: it loads the modules, evaluates them and writes the
+//! image of the memory that they leave.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use mayfly_runtime_api::{Diagnostic, Prepared};
+use mayfly_types::HandlerStyle;
+
+use crate::engine::{Engine, write_checked};
+use crate::image::Delta;
+use crate::loader::{self, LoadRequest, ModuleGraph, SourceMap};
+use crate::prepare::{Job, JobResult};
+use crate::slot::{Entry, Loaded};
+use crate::wire::Writer;
+
+/// How long a top level may run.
+const TOP_LEVEL: Duration = Duration::from_secs(5);
+/// How long it is asked to stop, which tells where it is, before it is stopped.
+const GRACE: Duration = Duration::from_secs(1);
+/// Most processor time of the process, in seconds.
+const CPU_SECONDS: u64 = 20;
+
+/// Reads a job from standard input, does it and writes its result to standard output.
+pub fn prepare_child() -> ExitCode {
+    limit();
+    let mut request = Vec::new();
+    let result = match std::io::stdin().read_to_end(&mut request) {
+        Ok(_) => match serde_json::from_slice::<Job>(&request) {
+            Ok(job) => prepare(&job),
+            Err(error) => JobResult::Platform(format!("read the job: {error}")),
+        },
+        Err(error) => JobResult::Platform(format!("read the job: {error}")),
+    };
+    let answered = serde_json::to_vec(&result)
+        .map_err(std::io::Error::other)
+        .and_then(|answer| std::io::stdout().write_all(&answer));
+    if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Bounds the process before it reads anything of a stranger's.
+fn limit() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let bounds = [
+        (Resource::Cpu, CPU_SECONDS),
+        (Resource::Core, 0),
+        (Resource::Nofile, 256),
+        (Resource::Data, 6 << 30),
+        (Resource::Fsize, 2 << 30),
+    ];
+    for (resource, bound) in bounds {
+        let limit = Rlimit { current: Some(bound), maximum: Some(bound) };
+        if let Err(error) = setrlimit(resource, limit) {
+            tracing::warn!(?resource, %error, "bound the process that prepares code");
+        }
+    }
+}
+
+/// Does a job in this process.
+pub(crate) fn prepare(job: &Job) -> JobResult {
+    let request = LoadRequest { root: &job.root, entry: &job.entry };
+    let graph = match loader::load(request) {
+        Ok(graph) => graph,
+        Err(diagnostics) => return JobResult::Code(diagnostics),
+    };
+    match evaluate(job, &graph) {
+        Ok(result) => result,
+        Err(error) => JobResult::Platform(format!("{error:#}")),
+    }
+}
+
+fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
+    let engine = Engine::open(&job.cache, None)?;
+    let mut slot = engine.slot()?;
+    slot.show(&engine, engine.base_image())?;
+    slot.arm(job.memory.as_bytes(), Some(Instant::now() + TOP_LEVEL), GRACE);
+    let sent = {
+        let _running = engine.running();
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        runtime.block_on(slot.send(Entry::Load, &message(job, graph)?))
+    };
+    let state = slot.store.data_mut();
+    let logs = std::mem::take(&mut state.lines);
+    let loaded = state.loaded.take();
+    let (refused, late) = (state.memory_refused, state.timed_out || state.interrupted);
+    let at_entry = |message: String| Diagnostic {
+        file: Some(graph.modules[graph.entry].name.clone()),
+        line: Some(1),
+        column: Some(1),
+        ..Diagnostic::new(message)
+    };
+    let late_message =
+        || format!("the module's top level ran for more than {} seconds", TOP_LEVEL.as_secs());
+    let diagnostic = match (loaded, sent) {
+        (Some(Loaded::Handler(style)), Ok(_)) => {
+            let style = if style == 0 { HandlerStyle::Fetch } else { HandlerStyle::Event };
+            let (memory, pointer) = slot.snapshot();
+            let delta = Delta::new(engine.base(), &memory, pointer, style);
+            if let Some(directory) = job.image.parent() {
+                std::fs::create_dir_all(directory)?;
+            }
+            write_maps(job, graph)?;
+            write_checked(&job.image, &delta.encode())?;
+            let mut notes = graph.warnings.clone();
+            notes.extend(logs);
+            return Ok(JobResult::Ready(Prepared { style, logs: notes }));
+        }
+        (Some(Loaded::Failed(name, message, stack)), _) => {
+            let text = match (refused, late, &name[..]) {
+                (_, true, _) => late_message(),
+                (true, ..) => format!(
+                    "the module's top level reached the memory limit of {}: {message}",
+                    job.memory
+                ),
+                (_, _, "HandlerError" | "") => message,
+                _ => format!("{name}: {message}"),
+            };
+            let diagnostic = locate(at_entry(text), &stack, job, graph);
+            match &name[..] {
+                "HandlerError" => diagnostic,
+                "SyntaxError" => diagnostic.help("QuickJS cannot parse this"),
+                _ => diagnostic
+                    .help("top-level code runs once, at deploy; what needs a request belongs into the handler"),
+            }
+        }
+        _ if late => at_entry(late_message())
+            .help("top-level code runs once, at deploy; move long work into the handler"),
+        _ if refused => at_entry(format!(
+            "the module's top level reached the memory limit of {}",
+            job.memory
+        ))
+        .help("raise `memory` in the manifest, or make the data in the handler"),
+        (_, Err(error)) => {
+            let deep = matches!(
+                error.downcast_ref::<wasmtime::Trap>(),
+                Some(wasmtime::Trap::StackOverflow)
+            );
+            if deep {
+                at_entry("the code nests too deeply to be evaluated".into())
+            } else {
+                at_entry(format!("evaluating the code broke its environment: {error:#}"))
+            }
+        }
+        (None, Ok(_)) => {
+            return Ok(JobResult::Platform("the engine said nothing of the module".into()));
+        }
+    };
+    Ok(JobResult::Code(vec![diagnostic]))
+}
+
+/// Entry, export, env, and the module graph as the guest reads it.
+fn message(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<Vec<u8>> {
+    let mut writer = Writer::default();
+    writer.str(&graph.modules[graph.entry].name).str(&job.export);
+    writer.str(&serde_json::to_string(&job.env).map_err(wasmtime::Error::new)?);
+    writer.u32(u32::try_from(graph.modules.len())?);
+    for module in &graph.modules {
+        writer.str(&module.name).str(&module.source);
+        writer.u32(u32::try_from(module.imports.len())?);
+        for (specifier, target) in &module.imports {
+            writer.str(specifier).str(&graph.modules[*target].name);
+        }
+    }
+    Ok(writer.0)
+}
+
+/// Keeps the source maps beside the image, for stack traces.
+fn write_maps(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<()> {
+    let maps = maps(graph);
+    if !maps.is_empty() {
+        let json = serde_json::to_vec(&maps).map_err(wasmtime::Error::new)?;
+        write_checked(&job.image.with_extension("maps"), &json)?;
+    }
+    Ok(())
+}
+
+fn maps(graph: &ModuleGraph) -> BTreeMap<String, SourceMap> {
+    let mapped = graph.modules.iter().filter_map(|module| {
+        module.map.clone().map(|map| (module.name.clone(), map))
+    });
+    mapped.collect()
+}
+
+/// Places a diagnostic where the stack's innermost frame in the function's own files is.
+fn locate(diagnostic: Diagnostic, stack: &str, job: &Job, graph: &ModuleGraph) -> Diagnostic {
+    let stack = loader::remap_stack(stack, &maps(graph));
+    for line in stack.lines() {
+        let place = line.trim().trim_start_matches("at ");
+        let place = match (place.rfind('('), place.ends_with(')')) {
+            (Some(open), true) => &place[open + 1..place.len() - 1],
+            _ => place,
+        };
+        let mut parts = place.rsplitn(3, ':');
+        let (column, row, file) = (parts.next(), parts.next(), parts.next());
+        let (Some(column), Some(row), Some(file)) = (column, row, file) else { continue };
+        let (Ok(column), Ok(row)) = (column.parse::<u32>(), row.parse::<u32>()) else { continue };
+        if !graph.modules.iter().any(|module| module.name == file) {
+            continue;
+        }
+        let text = std::fs::read_to_string(job.root.join(file)).unwrap_or_default();
+        let source = text.lines().nth(row.saturating_sub(1) as usize).map(str::to_owned);
+        return Diagnostic { source, ..diagnostic.at(file, row, column) };
+    }
+    diagnostic
+}

@@ -1,0 +1,208 @@
+//! `fetch`, through the platform's one rule book for who may be called.
+
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body::Frame;
+use mayfly_egress::{
+    BodyError, Client, FetchRequest, FetchResponse, Policy, RedirectMode, RequestBody,
+};
+use mayfly_runtime_api::Body;
+use mayfly_types::{Fault, FaultCode};
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::ops::{OpError, OpResult, Resource};
+
+/// Calls out for one invocation.
+pub(crate) struct Fetcher {
+    pub(crate) client: Arc<Client>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) deadline: Instant,
+}
+
+type HeadResult = Result<FetchResponse, OpError>;
+
+/// A request whose body the guest is still writing.
+pub(crate) struct Upload {
+    chunks: Option<mpsc::Sender<Bytes>>,
+    head: Option<oneshot::Receiver<HeadResult>>,
+    task: Option<tokio::task::AbortHandle>,
+}
+
+impl Upload {
+    /// Hands over the next bytes; `None` ends the body.
+    pub(crate) fn write(&self, bytes: Option<Bytes>) -> BoxFuture<'static, OpResult> {
+        let chunks = self.chunks.clone();
+        Box::pin(async move {
+            let gone = || OpError::type_error("the request's body is no longer wanted");
+            match (chunks, bytes) {
+                // An empty chunk ends the body: the channel's other senders may live on.
+                (Some(chunks), bytes) => {
+                    chunks.send(bytes.unwrap_or_default()).await.map_err(|_| gone())?;
+                    Ok((String::new(), None))
+                }
+                (None, _) => Err(gone()),
+            }
+        })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+struct Chunks(mpsc::Receiver<Bytes>);
+
+impl http_body::Body for Chunks {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.poll_recv(cx).map(|chunk| match chunk {
+            Some(chunk) if chunk.is_empty() => None,
+            Some(chunk) => Some(Ok(Frame::data(chunk))),
+            None => Some(Err("the function ended before its request's body did".into())),
+        })
+    }
+}
+
+/// Does one of the operations of `fetch`.
+pub(crate) async fn run(
+    fetcher: Arc<Fetcher>,
+    name: String,
+    meta: Value,
+    bytes: Option<Bytes>,
+    resource: Option<Resource>,
+    rid: u32,
+    new: u32,
+) -> (OpResult, Option<(u32, Resource)>) {
+    match (&name[..], resource) {
+        ("fetch", _) => {
+            let body = bytes.map_or(RequestBody::Empty, RequestBody::Full);
+            finish(send(fetcher, meta, body).await, new)
+        }
+        ("fetch_open", _) => {
+            let (chunks, receiver) = mpsc::channel(1);
+            let (answer, head) = oneshot::channel();
+            // A task of its own, because the body is read while the guest writes it.
+            let task = tokio::spawn(async move {
+                let body = RequestBody::Stream(Box::pin(Chunks(receiver)));
+                let _ = answer.send(send(fetcher, meta, body).await);
+            });
+            let upload = Upload {
+                chunks: Some(chunks),
+                head: Some(head),
+                task: Some(task.abort_handle()),
+            };
+            let meta = serde_json::json!({ "rid": new }).to_string();
+            (Ok((meta, None)), Some((new, Resource::Upload(upload))))
+        }
+        ("fetch_head", Some(Resource::Upload(mut upload))) => {
+            let head = match upload.head.take() {
+                Some(head) => head.await.unwrap_or_else(|_| {
+                    Err(OpError::type_error("the request was given up"))
+                }),
+                None => Err(OpError::type_error("the answer was already taken")),
+            };
+            // The answer may come before the upload ends; the task then goes on by itself until the
+            // body's channel closes with this resource.
+            let _ = upload.task.take();
+            finish(head, new)
+        }
+        (_, resource) => (
+            Err(OpError::type_error("this request does not take a body now")),
+            resource.map(|resource| (rid, resource)),
+        ),
+    }
+}
+
+async fn send(fetcher: Arc<Fetcher>, meta: Value, body: RequestBody) -> HeadResult {
+    let request = request(&fetcher, &meta, body)?;
+    let host = request.url.host_str().unwrap_or_default().to_owned();
+    fetcher.client.fetch(&fetcher.policy, request).await.map_err(|error| {
+        tracing::debug!(%host, %error, "fetch failed");
+        OpError::type_error(format!("fetch failed: {error}"))
+    })
+}
+
+fn request(fetcher: &Fetcher, meta: &Value, body: RequestBody) -> Result<FetchRequest, OpError> {
+    let invalid = |what: &str| OpError::type_error(format!("fetch: the {what} is not valid"));
+    let method = Method::from_str(meta["method"].as_str().unwrap_or("GET"));
+    let url = meta["url"].as_str().and_then(|url| url::Url::parse(url).ok());
+    let mut headers = HeaderMap::new();
+    for pair in meta["headers"].as_array().into_iter().flatten() {
+        let name = pair[0].as_str().and_then(|name| HeaderName::from_str(name).ok());
+        let value = pair[1].as_str().unwrap_or_default();
+        let value: Vec<u8> =
+            value.chars().map(|c| u8::try_from(c as u32).unwrap_or(b'?')).collect();
+        let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(&value)) else {
+            return Err(invalid("request's header"));
+        };
+        headers.append(name, value);
+    }
+    Ok(FetchRequest {
+        method: method.map_err(|_| invalid("method"))?,
+        url: url.ok_or_else(|| invalid("URL"))?,
+        headers,
+        body,
+        redirect: match meta["redirect"].as_str() {
+            Some("manual") => RedirectMode::Manual,
+            Some("error") => RedirectMode::Error,
+            _ => RedirectMode::Follow,
+        },
+        deadline: fetcher.deadline,
+    })
+}
+
+fn finish(result: HeadResult, new: u32) -> (OpResult, Option<(u32, Resource)>) {
+    let response = match result {
+        Ok(response) => response,
+        Err(error) => return (Err(error), None),
+    };
+    let text = |value: &HeaderValue| -> String {
+        value.as_bytes().iter().map(|byte| *byte as char).collect()
+    };
+    let headers: Vec<(&str, String)> =
+        response.headers.iter().map(|(name, value)| (name.as_str(), text(value))).collect();
+    let meta = serde_json::json!({
+        "status": response.status.as_u16(),
+        "statusText": response.status.canonical_reason().unwrap_or_default(),
+        "headers": headers,
+        "url": response.url.as_str(),
+        "redirected": response.redirected,
+        "body": new,
+    });
+    let body = Body::Stream(Box::pin(Answer(response.body)));
+    (Ok((meta.to_string(), None)), Some((new, Resource::Reader(body))))
+}
+
+/// The answer's body, with its errors as the guest throws them.
+struct Answer(mayfly_egress::ResponseBody);
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = Fault;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        Pin::new(&mut self.0).poll_frame(cx).map_err(|error| {
+            Fault::new(FaultCode::FunctionError, format!("fetch: the answer's body broke: {error}"))
+        })
+    }
+}

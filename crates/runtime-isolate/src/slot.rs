@@ -1,0 +1,352 @@
+//! A slot: one store and instance of the engine, kept, whose memory alone is put back.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use mayfly_runtime_api::LogSink;
+use mayfly_types::{Fault, InvocationId};
+use wasmtime::{
+    AsContextMut, Global, InstancePre, Memory, ResourceLimiter, Store, TypedFunc, UpdateDeadline,
+    Val,
+};
+
+use crate::engine::Engine;
+use crate::image::Image;
+use crate::memory::{Region, Regions};
+
+/// The most linear memory a guest can have at all.
+const ADDRESSABLE: usize = 4 << 30;
+
+/// What the guest says to the host while it runs.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    /// The answer's status and headers, once there.
+    pub(crate) head: Option<ReplyHead>,
+    /// The whole result of an event, once there.
+    pub(crate) event: Option<Bytes>,
+    /// Bytes of the body that nobody has read yet.
+    pub(crate) chunks: std::collections::VecDeque<Bytes>,
+    /// Whether the body is complete.
+    pub(crate) ended: bool,
+    /// What went wrong.
+    pub(crate) fault: Option<Fault>,
+    /// Wakes whoever waits until `chunks` is empty.
+    pub(crate) drained: Option<std::task::Waker>,
+    /// Bytes of the body so far.
+    pub(crate) bytes_out: u64,
+}
+
+/// The start of an answer, as the guest gave it.
+#[derive(Debug)]
+pub(crate) struct ReplyHead {
+    pub(crate) status: u32,
+    pub(crate) headers: Vec<(Bytes, Bytes)>,
+    /// The body comes in chunks.
+    pub(crate) streaming: bool,
+}
+
+/// An operation that the guest has started.
+#[derive(Debug)]
+pub(crate) struct StartedOp {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) meta: String,
+    pub(crate) bytes: Option<Bytes>,
+}
+
+/// What a loaded module said of itself.
+#[derive(Debug, Clone)]
+pub(crate) enum Loaded {
+    /// It has a handler: 0 fetch style, 1 event style.
+    Handler(u8),
+    /// It failed: name, message, stack.
+    Failed(String, String, String),
+}
+
+/// The host's side of one guest, renewed for each invocation.
+pub(crate) struct SlotState {
+    pub(crate) output: Arc<Mutex<Output>>,
+    pub(crate) started: Vec<StartedOp>,
+    pub(crate) cancelled: Vec<u32>,
+    pub(crate) next_op: u32,
+    /// The answer of the latest synchronous call, until the guest takes it.
+    pub(crate) answer: Vec<u8>,
+    pub(crate) loaded: Option<Loaded>,
+    pub(crate) began: Instant,
+    pub(crate) began_us: i64,
+    /// When a running guest is asked to stop.
+    pub(crate) deadline: Option<Instant>,
+    /// When it is stopped.
+    stop_at: Option<Instant>,
+    /// It was stopped.
+    pub(crate) timed_out: bool,
+    /// It was asked to stop.
+    pub(crate) interrupted: bool,
+    pub(crate) logs: Option<(Arc<dyn LogSink>, Option<InvocationId>)>,
+    /// Lines for whoever prepares a function.
+    pub(crate) lines: Vec<String>,
+    memory_limit: usize,
+    memory_peak: usize,
+    pub(crate) memory_refused: bool,
+}
+
+impl SlotState {
+    fn new() -> Self {
+        Self {
+            output: Arc::default(),
+            started: Vec::new(),
+            cancelled: Vec::new(),
+            next_op: 1,
+            answer: Vec::new(),
+            loaded: None,
+            began: Instant::now(),
+            began_us: 0,
+            deadline: None,
+            stop_at: None,
+            timed_out: false,
+            interrupted: false,
+            logs: None,
+            lines: Vec::new(),
+            memory_limit: ADDRESSABLE,
+            memory_peak: 0,
+            memory_refused: false,
+        }
+    }
+
+    pub(crate) fn output(&self) -> std::sync::MutexGuard<'_, Output> {
+        self.output.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The most memory that the guest had, in bytes.
+    pub(crate) fn memory_peak(&self) -> usize {
+        self.memory_peak
+    }
+}
+
+impl ResourceLimiter for SlotState {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired > self.memory_limit {
+            self.memory_refused = true;
+            return Ok(false);
+        }
+        self.memory_peak = self.memory_peak.max(desired);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Only instantiation asks: the engine's build asserts that the guest has no `table.grow`.
+        Ok(true)
+    }
+}
+
+/// One store and instance of the engine.
+pub(crate) struct Slot {
+    pub(crate) store: Store<SlotState>,
+    memory: Memory,
+    stack_pointer: Global,
+    alloc: TypedFunc<u32, u32>,
+    boot: TypedFunc<(), u32>,
+    load: TypedFunc<u32, u32>,
+    begin: TypedFunc<u32, u32>,
+    settle: TypedFunc<u32, u32>,
+    region: Arc<Region>,
+    image: Option<Arc<Image>>,
+    found: Vec<(usize, usize)>,
+}
+
+/// Which export to call with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// Evaluate a function's modules.
+    Load,
+    /// Start an invocation.
+    Begin,
+    /// Settle an operation.
+    Settle,
+}
+
+/// What the guest answered to a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It waits for operations.
+    Pending,
+    /// It has ended.
+    Done,
+    /// It could not understand.
+    Broken,
+}
+
+impl Slot {
+    pub(crate) fn new(
+        engine: &wasmtime::Engine,
+        pre: &InstancePre<SlotState>,
+        regions: &Regions,
+    ) -> wasmtime::Result<Self> {
+        let mut store = Store::new(engine, SlotState::new());
+        store.limiter(|state| state);
+        store.epoch_deadline_callback(|mut context| {
+            let state = context.as_context_mut();
+            let state = state.data();
+            if state.stop_at.is_some_and(|stop_at| Instant::now() >= stop_at) {
+                context.data_mut().timed_out = true;
+                return Ok(UpdateDeadline::Interrupt);
+            }
+            // Tokio's own yield, for it lets the reactor run before this task goes on; waking the
+            // task at once would starve sockets while guests loop.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+        });
+        store.set_epoch_deadline(1);
+        // The engine has no start function, so nothing runs and nothing can wait here.
+        let instance = futures_util::FutureExt::now_or_never(pre.instantiate_async(&mut store))
+            .ok_or_else(|| wasmtime::format_err!("instantiation waited"))??;
+        let region = regions.take().ok_or_else(|| wasmtime::format_err!("no memory was made"))?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| wasmtime::format_err!("the engine exports no memory"))?;
+        let stack_pointer = instance
+            .get_global(&mut store, "__stack_pointer")
+            .ok_or_else(|| wasmtime::format_err!("the engine exports no stack pointer"))?;
+        Ok(Self {
+            alloc: instance.get_typed_func(&mut store, "mayfly_alloc")?,
+            boot: instance.get_typed_func(&mut store, "mayfly_boot")?,
+            load: instance.get_typed_func(&mut store, "mayfly_load")?,
+            begin: instance.get_typed_func(&mut store, "mayfly_begin")?,
+            settle: instance.get_typed_func(&mut store, "mayfly_settle")?,
+            store,
+            memory,
+            stack_pointer,
+            region,
+            image: None,
+            found: Vec::new(),
+        })
+    }
+
+    /// Boots the engine and gives its memory and stack pointer.
+    pub(crate) fn boot(
+        engine: &wasmtime::Engine,
+        pre: &InstancePre<SlotState>,
+        regions: &Regions,
+    ) -> wasmtime::Result<(Vec<u8>, i32)> {
+        let mut slot = Self::new(engine, pre, regions)?;
+        slot.store.set_epoch_deadline(u64::MAX / 2);
+        let booted = slot.boot.call_async(&mut slot.store, ());
+        let status = futures_util::FutureExt::now_or_never(booted)
+            .ok_or_else(|| wasmtime::format_err!("booting waited"))??;
+        if status != 1 {
+            let lines = slot.store.data().lines.join("\n");
+            return Err(wasmtime::format_err!("the Web API layer failed: {lines}"));
+        }
+        Ok(slot.snapshot())
+    }
+
+    /// The guest's memory and stack pointer as they are now.
+    pub(crate) fn snapshot(&mut self) -> (Vec<u8>, i32) {
+        let pointer = self.stack_pointer.get(&mut self.store).i32().unwrap_or_default();
+        (self.memory.data(&self.store).to_vec(), pointer)
+    }
+
+    /// The image that the slot shows.
+    pub(crate) fn image(&self) -> Option<&Arc<Image>> {
+        self.image.as_ref()
+    }
+
+    /// Makes the slot show `image` with nothing written to it.
+    pub(crate) fn show(&mut self, engine: &Engine, image: &Arc<Image>) -> wasmtime::Result<()> {
+        if self.image.as_ref().is_some_and(|shown| Arc::ptr_eq(shown, image)) {
+            return Ok(());
+        }
+        self.region.show(engine.base(), image)?;
+        self.image = Some(Arc::clone(image));
+        self.settle_size(image)
+    }
+
+    /// Puts the slot's memory back to its image and forgets everything of the last invocation.
+    pub(crate) fn reset(&mut self, engine: &Engine) -> wasmtime::Result<()> {
+        let Some(image) = self.image.clone() else { return Ok(()) };
+        let scanner = engine.scanner();
+        if self.region.reset(scanner, engine.base(), &image, &mut self.found)? {
+            self.settle_size(&image)?;
+        } else {
+            self.stack_pointer.set(&mut self.store, Val::I32(image.stack_pointer()))?;
+        }
+        let state = self.store.data_mut();
+        if Arc::strong_count(&state.output) == 1 {
+            *state.output() = Output::default();
+        } else {
+            state.output = Arc::default();
+        }
+        state.started.clear();
+        state.cancelled.clear();
+        state.answer.clear();
+        state.lines.clear();
+        state.loaded = None;
+        state.logs = None;
+        state.deadline = None;
+        state.stop_at = None;
+        state.timed_out = false;
+        state.interrupted = false;
+        state.memory_refused = false;
+        Ok(())
+    }
+
+    /// Lets wasmtime read the region's size anew: growing by nothing does that (a test holds
+    /// wasmtime to it). Without this the guest could still reach what the reset took away.
+    fn settle_size(&mut self, image: &Image) -> wasmtime::Result<()> {
+        let grown = self.memory.grow_async(&mut self.store, 0);
+        futures_util::FutureExt::now_or_never(grown)
+            .ok_or_else(|| wasmtime::format_err!("growing by nothing waited"))??;
+        if self.memory.data_size(&self.store) != image.size() {
+            return Err(wasmtime::format_err!("the memory did not take the image's size"));
+        }
+        self.stack_pointer.set(&mut self.store, Val::I32(image.stack_pointer()))
+    }
+
+    /// Gets ready for one run of the guest: after `deadline` it is asked to stop, and `grace` later
+    /// it is stopped.
+    pub(crate) fn arm(&mut self, memory_limit: u64, deadline: Option<Instant>, grace: Duration) {
+        let size = self.region.size();
+        let state = self.store.data_mut();
+        state.memory_limit = usize::try_from(memory_limit).unwrap_or(ADDRESSABLE).max(size);
+        state.memory_peak = size;
+        state.began = Instant::now();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        state.began_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        state.deadline = deadline;
+        state.stop_at = deadline.map(|deadline| deadline + grace);
+        self.store.set_epoch_deadline(1);
+    }
+
+    /// Gives the guest a message and runs it until it waits or ends.
+    pub(crate) async fn send(&mut self, entry: Entry, message: &[u8]) -> wasmtime::Result<Status> {
+        let len = u32::try_from(message.len())?;
+        let at = self.alloc.call_async(&mut self.store, len).await?;
+        self.memory.write(&mut self.store, at as usize, message)?;
+        let export = match entry {
+            Entry::Load => &self.load,
+            Entry::Begin => &self.begin,
+            Entry::Settle => &self.settle,
+        };
+        Ok(match export.call_async(&mut self.store, len).await? {
+            0 => Status::Pending,
+            1 => Status::Done,
+            _ => Status::Broken,
+        })
+    }
+}
+
+impl std::fmt::Debug for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Slot").field("region", &self.region).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,22 @@
+//! One trait per state service, and the suite that every backend passes.
+//!
+//! Operations are whole: none opens a transaction that the caller must close, so that an embedded
+//! database and a server both fit. Each command carries an [`OperationId`], so that one whose
+//! answer was lost can be repeated. Every key begins with the tenant.
+//!
+//! [`OperationId`]: mayfly_types::OperationId
+
+mod artifacts;
+mod control;
+mod error;
+mod logs;
+#[cfg(feature = "suite")]
+pub mod suite;
+
+pub use artifacts::{ArtifactStore, ByteReader};
+pub use control::{
+    AliasRecord, AppRecord, Changes, ControlStore, GoLive, NewRelease, ReleaseRecord, SecretRecord,
+    TenantRecord, TokenRecord, VersionRecord,
+};
+pub use error::Error;
+pub use logs::{LogLine, LogQuery, LogStore};

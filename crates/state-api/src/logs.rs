@@ -1,0 +1,65 @@
+//! Logs of functions.
+
+use async_trait::async_trait;
+use mayfly_types::{AppKey, FunctionName, InvocationId};
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::Error;
+
+/// One line that a function wrote, or that the platform wrote about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When, in UTC microseconds since 1970.
+    pub time_us: i64,
+    /// The app.
+    pub app: AppKey,
+    /// The function.
+    pub function: FunctionName,
+    /// The invocation, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<InvocationId>,
+    /// `debug`, `info`, `warn` or `error`.
+    pub level: String,
+    /// The line; it may hold line breaks.
+    pub message: String,
+}
+
+/// Which lines to read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogQuery {
+    /// The app.
+    pub app: AppKey,
+    /// One function, or all of the app's.
+    #[serde(default)]
+    pub function: Option<FunctionName>,
+    /// One invocation, or all.
+    #[serde(default)]
+    pub invocation: Option<InvocationId>,
+    /// No line older than this, in UTC microseconds since 1970.
+    #[serde(default)]
+    pub since_us: Option<i64>,
+    /// Only lines after this position, as a former answer gave it.
+    #[serde(default)]
+    pub after: Option<u64>,
+    /// At most this many: the newest where `after` is absent, the next ones where it is given.
+    pub limit: usize,
+}
+
+/// Keeps the lines of functions in bounded space. The tail that was not yet flushed is lost with
+/// the machine's power; nothing else is, but for the oldest lines when space runs out.
+#[async_trait]
+pub trait LogStore: Send + Sync {
+    /// Takes a line. It never blocks: when its buffer is full the line is dropped and counted, and
+    /// a line that says how many takes its place.
+    fn append(&self, line: LogLine);
+    /// Lines in order, with the position after the last one read. Lines taken before the call are
+    /// in the answer.
+    async fn query(&self, query: LogQuery) -> Result<(Vec<LogLine>, u64), Error>;
+    /// Tells when new lines can be read.
+    fn position(&self) -> watch::Receiver<u64>;
+    /// Waits until every line taken so far is on disk.
+    async fn flush(&self) -> Result<(), Error>;
+    /// Forgets an app's lines.
+    async fn delete_app(&self, app: &AppKey) -> Result<(), Error>;
+}
