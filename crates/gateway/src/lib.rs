@@ -14,5 +14,5 @@ mod service;
 
 pub use hosts::Hosts;
 pub use policy::Limits;
-pub use server::{Server, ServerError};
+pub use server::Server;
 pub use service::{Gateway, Parts};

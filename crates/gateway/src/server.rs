@@ -14,25 +14,6 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::service::Gateway;
 
-/// Why a listener cannot be had.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// Somebody else listens there.
-    #[error("{address} is in use by another program: stop it, or choose another address")]
-    InUse {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// Anything else.
-    #[error("listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-}
-
 /// A gateway on a listener.
 pub struct Server {
     listener: TcpListener,
@@ -40,20 +21,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens.
+    /// A server on a listener that is bound.
     ///
     /// # Errors
-    /// When the address is taken or may not be used.
-    pub async fn bind(address: SocketAddr) -> Result<Self, ServerError> {
-        let bound = async {
-            let listener = TcpListener::bind(address).await?;
-            let address = listener.local_addr()?;
-            Ok(Self { listener, address })
-        };
-        bound.await.map_err(|source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::AddrInUse => ServerError::InUse { address },
-            _ => ServerError::Listen { address, source },
-        })
+    /// When the listener cannot tell its address.
+    pub fn new(listener: TcpListener) -> std::io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address })
     }
 
     /// Where it listens.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
@@ -32,6 +33,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Whether callers see what a function threw; only for `mayfly dev`.
     pub show_details: bool,
+    /// While this holds a fault, every request is answered with it.
+    pub notice: Arc<ArcSwapOption<Fault>>,
 }
 
 /// Answers HTTP requests with functions.
@@ -84,6 +87,9 @@ impl Gateway {
         incoming: Incoming,
         remote: Option<IpAddr>,
     ) -> Result<Response<Body>, Refused> {
+        if let Some(fault) = &*self.parts.notice.load() {
+            return Err(Fault::clone(fault).into());
+        }
         let authority = authority(parts)?;
         let path = parts.uri.path();
         let named = self.parts.hosts.find(&authority, path, remote).ok_or_else(|| {

@@ -1,6 +1,6 @@
 //! From text to [`Manifest`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use mayfly_types::{AppName, ByteSize, FunctionName, Isolation, RuntimeKind, TimeSpan};
@@ -13,6 +13,9 @@ use crate::manifest::{FunctionSection, Manifest, RouteSection};
 use crate::pattern::{self, Segment, Shape};
 use crate::problem::{ManifestErrors, Problems, Source};
 use crate::read::{Span, Table, Value};
+
+/// Longest manifest, in bytes. Hundreds of functions fit.
+const LONGEST: usize = 256 << 10;
 
 /// A parser that recovers from one mistake may see others that are none; few are worth telling.
 const MOST_SYNTAX_ERRORS: usize = 5;
@@ -28,6 +31,12 @@ const JS_MEMORY: [ByteSize; 2] = [ByteSize::mb(16), ByteSize::mb(4096)];
 pub fn parse(text: &str, file_name: &str) -> Result<Manifest, ManifestErrors> {
     let source = Arc::new(Source { name: file_name.to_owned(), text: text.to_owned() });
     let mut problems = Problems::new(Arc::clone(&source));
+
+    if text.len() > LONGEST {
+        let message = format!("a manifest has at most {} KB", LONGEST >> 10);
+        problems.add_with_help(0..0, message, "divide the app into several");
+        return Err(problems.into_errors());
+    }
 
     let (document, errors) = DeTable::parse_recoverable(text);
     let mut lines = Vec::new();
@@ -320,6 +329,7 @@ fn secrets(
     problems: &mut Problems,
 ) -> Vec<String> {
     let mut secrets: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
     for name in names {
         let Some(name) = checked(Some(name), check::variable_name, problems) else { continue };
         let (span, name) = (name.span(), name.into_inner());
@@ -329,7 +339,7 @@ fn secrets(
                 format!("`{name}` is in `env` and in `secrets`"),
                 "both would be the same variable: remove one",
             );
-        } else if secrets.contains(&name) {
+        } else if !seen.insert(name.clone()) {
             problems.add(span, format!("secret `{name}` is named twice"));
         } else {
             secrets.push(name);
@@ -425,12 +435,13 @@ fn methods(value: Value<'_>, problems: &mut Problems) -> Option<Vec<String>> {
         return None;
     }
     let mut methods: Vec<String> = Vec::with_capacity(items.len());
+    let mut seen = HashSet::new();
     for item in items {
         let Some(method) = checked(Some(item), check::method, problems) else { continue };
-        if methods.contains(method.get_ref()) {
-            problems.add(method.span(), format!("method `{}` is named twice", method.get_ref()));
-        } else {
+        if seen.insert(method.get_ref().clone()) {
             methods.push(method.into_inner());
+        } else {
+            problems.add(method.span(), format!("method `{}` is named twice", method.get_ref()));
         }
     }
     Some(methods)

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 
+/// Most mistakes that are told. Each carries its line of the manifest, which a stranger may make long.
+const MOST: usize = 100;
+
 /// A manifest's text under the name that messages use for it.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -38,7 +41,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// All that is wrong with a manifest; never empty, in the order of the text.
+/// All that is wrong with a manifest, up to a hundred mistakes; never empty, in the order of the text.
 ///
 /// As a [`miette::Diagnostic`] it carries the manifest, so that a report shows each mistake in its
 /// line.
@@ -124,12 +127,16 @@ impl Diagnostic for Framed {
 /// Collects mistakes while a manifest is read.
 pub(crate) struct Problems {
     source: Arc<Source>,
+    /// Where each line begins.
+    lines: Vec<usize>,
     found: Vec<Problem>,
 }
 
 impl Problems {
     pub(crate) fn new(source: Arc<Source>) -> Self {
-        Self { source, found: Vec::new() }
+        let newlines = source.text.match_indices('\n').map(|(newline, _)| newline + 1);
+        let lines = std::iter::once(0).chain(newlines).collect();
+        Self { source, lines, found: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, span: Range<usize>, message: impl Into<String>) {
@@ -146,16 +153,20 @@ impl Problems {
     }
 
     fn push(&mut self, span: Range<usize>, message: String, help: Option<String>) {
+        if self.found.len() == MOST {
+            return;
+        }
         let text = &self.source.text;
         // A recovering parser may point past the end or into a character.
         let start = text.floor_char_boundary(span.start);
         let end = text.ceil_char_boundary(span.end).max(start);
-        let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
+        let line = self.line_of(start);
+        let line_start = self.lines[line - 1];
         let line_end = text[start..].find('\n').map_or(text.len(), |newline| start + newline);
         self.found.push(Problem {
             message,
             file: self.source.name.clone(),
-            line: number(text[..start].matches('\n').count() + 1),
+            line: number(line),
             column: number(text[line_start..start].chars().count() + 1),
             span: start..end,
             source: text[line_start..line_end].trim_end_matches('\r').to_owned(),
@@ -165,11 +176,7 @@ impl Problems {
 
     /// The line, from 1, that `offset` is in.
     pub(crate) fn line_of(&self, offset: usize) -> usize {
-        self.source.text.as_bytes()[..offset.min(self.source.text.len())]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1
+        self.lines.partition_point(|start| *start <= offset)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

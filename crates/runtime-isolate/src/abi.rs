@@ -168,7 +168,7 @@ fn emit(state: &mut SlotState, kind: u32, message: &[u8]) -> Option<()> {
             if output.head.is_some() || output.ended {
                 return Some(());
             }
-            output.head = Some(ReplyHead { status, headers, streaming });
+            output.head = Some(ReplyHead { status, headers });
             if !streaming {
                 output.bytes_out = body.len() as u64;
                 if !body.is_empty() {

@@ -32,5 +32,5 @@ pub use dirty::ResetScheme;
 pub use engine::EngineError;
 pub use runtime::{IsolateRuntime, Options};
 
-#[doc(hidden)]
-pub mod smoke;
+#[cfg(test)]
+mod tests;

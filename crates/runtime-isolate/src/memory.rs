@@ -158,13 +158,6 @@ impl Region {
         }
         Ok(grown)
     }
-
-    /// The guest's memory, for taking an image of it.
-    pub(crate) fn bytes(&mut self) -> &[u8] {
-        let size = self.size();
-        // SAFETY: the first `size` bytes are readable; `&mut self` keeps everybody else out.
-        unsafe { std::slice::from_raw_parts(self.base.as_ptr(), size) }
-    }
 }
 
 impl Drop for Region {

@@ -29,6 +29,8 @@ use crate::prepare::{self, Job};
 use crate::run::{self, Run};
 use crate::wire::Writer;
 
+/// A request's body of at most this many bytes goes to the guest with the request.
+const INLINE_BODY: usize = 64 << 10;
 /// How often idle slots and images are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -357,8 +359,12 @@ fn http(mut writer: Writer, request: HttpRequest) -> (Vec<u8>, Option<Body>, u64
             writer.u8(0);
             (writer.0, None, 0)
         }
+        Body::Full(bytes) if bytes.len() <= INLINE_BODY => {
+            writer.u8(1).bytes(&bytes);
+            (writer.0, None, bytes.len() as u64)
+        }
         body => {
-            writer.u8(1);
+            writer.u8(2);
             (writer.0, Some(body), 0)
         }
     }

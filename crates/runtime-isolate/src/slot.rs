@@ -42,8 +42,6 @@ pub(crate) struct Output {
 pub(crate) struct ReplyHead {
     pub(crate) status: u32,
     pub(crate) headers: Vec<(Bytes, Bytes)>,
-    /// The body comes in chunks.
-    pub(crate) streaming: bool,
 }
 
 /// An operation that the guest has started.
@@ -254,6 +252,12 @@ impl Slot {
     pub(crate) fn snapshot(&mut self) -> (Vec<u8>, i32) {
         let pointer = self.stack_pointer.get(&mut self.store).i32().unwrap_or_default();
         (self.memory.data(&self.store).to_vec(), pointer)
+    }
+
+    /// Where the guest's memory is in this process.
+    #[cfg(test)]
+    pub(crate) fn range(&self) -> (usize, usize) {
+        (self.memory.data_ptr(&self.store).expose_provenance(), self.region.size())
     }
 
     /// The image that the slot shows.

@@ -25,6 +25,24 @@ pub struct LogLine {
     pub message: String,
 }
 
+impl LogLine {
+    /// Most bytes of a message.
+    pub const LONGEST: usize = 64 << 10;
+
+    /// The same line; a message that is longer than [`LogLine::LONGEST`] is cut between two
+    /// characters and says how long it was.
+    #[must_use]
+    pub fn cut(mut self) -> Self {
+        let length = self.message.len();
+        if length > Self::LONGEST {
+            self.message.truncate(self.message.floor_char_boundary(Self::LONGEST));
+            self.message.push_str(&format!(" … [cut, {length} bytes]"));
+            self.message.shrink_to_fit();
+        }
+        self
+    }
+}
+
 /// Which lines to read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogQuery {
@@ -39,7 +57,8 @@ pub struct LogQuery {
     /// No line older than this, in UTC microseconds since 1970.
     #[serde(default)]
     pub since_us: Option<i64>,
-    /// Only lines after this position, as a former answer gave it.
+    /// Only lines after this position, as a former answer gave it. A position from the future, as
+    /// after logs were deleted, reads nothing and leads to the present one.
     #[serde(default)]
     pub after: Option<u64>,
     /// At most this many: the newest where `after` is absent, the next ones where it is given.
@@ -50,7 +69,7 @@ pub struct LogQuery {
 /// the machine's power; nothing else is, but for the oldest lines when space runs out.
 #[async_trait]
 pub trait LogStore: Send + Sync {
-    /// Takes a line. It never blocks: when its buffer is full the line is dropped and counted, and
+    /// Takes a line, cut by [`LogLine::cut`]. It never blocks: when its buffer is full the line is dropped and counted, and
     /// a line that says how many takes its place.
     fn append(&self, line: LogLine);
     /// Lines in order, with the position after the last one read. Lines taken before the call are

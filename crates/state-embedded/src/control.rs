@@ -58,6 +58,7 @@ impl Store {
             }
         })?;
         let writer = Writer::start(database, data.clone(), version);
+        let writer = writer.map_err(OpenError::io("start the writer of", &path))?;
         Ok(Self { writer, readers: Readers::new(&path) })
     }
 

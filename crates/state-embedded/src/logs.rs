@@ -22,9 +22,6 @@ use self::read::Snapshot;
 use self::shelf::Shelf;
 use crate::{DataDir, OpenError};
 
-/// Most bytes of a message; the rest is cut.
-const LONGEST: usize = 64 << 10;
-
 /// How much space logs take, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
@@ -66,7 +63,9 @@ impl SegmentLogs {
         let queue = Arc::new(Queue::new(limits.queue));
         let (told, position) = watch::channel(shelf.end());
         let (waiting, data) = (queue.clone(), data.clone());
-        let thread = thread::spawn(move || write(&waiting, &mut shelf, &data, &told));
+        let thread = thread::Builder::new().name("mayfly-logs".into());
+        let thread = thread.spawn(move || write(&waiting, &mut shelf, &data, &told));
+        let thread = thread.map_err(OpenError::io("start the writer of", &root))?;
         Ok(Self { queue, thread: Some(thread), position })
     }
 
@@ -91,9 +90,8 @@ impl Drop for SegmentLogs {
 
 #[async_trait]
 impl LogStore for SegmentLogs {
-    fn append(&self, mut line: LogLine) {
-        cut(&mut line.message);
-        self.queue.push(line);
+    fn append(&self, line: LogLine) {
+        self.queue.push(line.cut());
     }
 
     async fn query(&self, query: LogQuery) -> Result<(Vec<LogLine>, u64), Error> {
@@ -158,16 +156,6 @@ fn write(queue: &Queue, shelf: &mut Shelf, data: &DataDir, position: &watch::Sen
             }
             return;
         }
-    }
-}
-
-/// Cuts a message that is too long and says so in it.
-fn cut(message: &mut String) {
-    let length = message.len();
-    if length > LONGEST {
-        message.truncate(message.floor_char_boundary(LONGEST));
-        message.push_str(&format!(" … [cut, {length} bytes]"));
-        message.shrink_to_fit();
     }
 }
 

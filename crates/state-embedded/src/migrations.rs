@@ -18,7 +18,7 @@ pub(crate) fn apply(
     steps: &[&str],
 ) -> Result<(), OpenError> {
     let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
-    let found = (|| database.pragma_query_value(None, "user_version", |row| row.get(0)))();
+    let found = database.pragma_query_value(None, "user_version", |row| row.get(0));
     let found: u32 = found.map_err(refused("read", path))?;
     if found > known {
         return Err(OpenError::Newer { path: path.to_owned(), found, known });

@@ -254,6 +254,8 @@ fn reply<'js>(
     headers: Array<'js>,
     body: Value<'js>,
     streaming: bool,
+    // HTTP/2 has no reason phrase, and clients ignore that of HTTP/1: it is not sent.
+    _status_text: Opt<Value<'js>>,
 ) -> Result<()> {
     let mut message = Writer::default();
     message.u32(status).u8(streaming.into()).u32(headers.len() as u32);
@@ -262,6 +264,31 @@ fn reply<'js>(
     }
     write_body(&mut message, body)?;
     host::emit(Emit::Reply, &message.0);
+    Ok(())
+}
+
+/// What may stand in a header's value (Fetch, "header value", without the white space around it).
+fn header_value_ok(value: JsString<'_>) -> Result<bool> {
+    let text = text(value)?;
+    Ok(!text.chars().any(|c| matches!(c, '\0' | '\r' | '\n') || c > '\u{FF}'))
+}
+
+/// An event handler's error, told as the other failures are: in one text with its stack.
+fn fail_event<'js>(
+    ctx: Ctx<'js>,
+    kind: JsString<'js>,
+    message: JsString<'js>,
+    trace: String,
+) -> Result<()> {
+    let lines: Vec<String> = ctx.json_parse(trace)?.get().unwrap_or_default();
+    let head = format!("{}: {}", text(kind)?, text(message)?);
+    let mut fail = Writer::default();
+    let stack = match lines.first() {
+        Some(first) if first.starts_with(&head) => lines.join("\n"),
+        _ => format!("{head}\n{}", lines.join("\n")),
+    };
+    fail.str("function_error").str(&head).str(&stack);
+    host::emit(Emit::Fail, &fail.0);
     Ok(())
 }
 
@@ -329,8 +356,9 @@ pub fn object<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
         "replyEnd": || host::emit(Emit::ReplyEnd, &[]);
         "replyError": texts(Emit::ReplyError);
         "fail": texts(Emit::Fail);
-        "failEvent": texts(Emit::Fail);
+        "failEvent": fail_event;
         "replyEvent": texts(Emit::ReplyEvent);
+        "headerValueOk": header_value_ok;
         "invocationDone": crate::set_done;
         "requestHeaders": crate::request_headers;
     }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Problem;
 
 /// Each problem as `LINE:COLUMN message -- help`.
 fn problems(text: &str) -> Vec<String> {
@@ -303,4 +304,18 @@ fn columns_count_characters_and_lines_may_end_as_in_windows() {
     assert_eq!(&text[errors[1].span.clone()], "1");
 }
 
-use crate::Problem;
+#[test]
+fn a_manifest_that_means_harm_costs_little() {
+    let deep = format!("app = {}", "[".repeat(100_000));
+    assert!(parse(&deep, "mayfly.toml").is_err());
+    let deep = format!("app = {}", "{a=".repeat(60_000));
+    assert!(parse(&deep, "mayfly.toml").is_err());
+    let dotted = format!("{}a = 1", "a.".repeat(100_000));
+    assert!(parse(&dotted, "mayfly.toml").is_err());
+    let many: String = (0..20_000).map(|i| format!("k{i} = 1\n")).collect();
+    assert_eq!(parse(&many, "mayfly.toml").unwrap_err().problems().len(), 100);
+    assert_eq!(
+        problems(&"\n".repeat(300_000)),
+        ["1:1 a manifest has at most 256 KB -- divide the app into several"]
+    );
+}

@@ -1,6 +1,7 @@
 //! The one thread that writes `control.db`. It commits whatever is queued in one transaction, so
 //! that many commands share one sync of the disk.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -46,13 +47,14 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread on a connection of its own.
-    pub(crate) fn start(database: Connection, data: DataDir, version: u64) -> Self {
+    pub(crate) fn start(database: Connection, data: DataDir, version: u64) -> io::Result<Self> {
         let (queue, commands) = mpsc::channel(QUEUE);
         let (version, watched) = watch::channel(version);
         let commits = Arc::new(AtomicU64::new(0));
         let mut state = State { database, data, version, commits: commits.clone(), forgot_us: 0 };
-        let thread = thread::spawn(move || state.run(commands));
-        Self { queue: Some(queue), thread: Some(thread), version: watched, commits }
+        let thread = thread::Builder::new().name("mayfly-control".into());
+        let thread = thread.spawn(move || state.run(commands))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), version: watched, commits })
     }
 
     /// Queues a command; its reply comes after the commit.

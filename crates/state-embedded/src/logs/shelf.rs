@@ -301,6 +301,7 @@ impl Partition {
         match self.segments.back_mut() {
             Some(segment) if segment.bytes < close_at => {
                 if self.file.is_none() {
+                    files::make_dir(&self.dir)?;
                     let path = self.dir.join(format!("{:020}.jsonl", segment.first));
                     let mut file = options.create(true).open(path)?;
                     let bytes = mend(&mut file)?;

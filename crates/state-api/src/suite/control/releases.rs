@@ -197,7 +197,10 @@ pub async fn a_deleted_app_is_gone_with_all_it_had(store: &dyn ControlStore) {
     assert_eq!(store.aliases(&doomed, &thumb).await, Ok(vec![]));
     assert_eq!(store.secrets(&doomed).await, Ok(vec![]));
     let apps = store.apps(&tenant, None, 10).await.unwrap();
-    assert_eq!(apps.into_iter().map(|app| app.key).collect::<Vec<_>>(), [kept.clone()]);
+    assert_eq!(
+        apps.into_iter().map(|app| app.key).collect::<Vec<_>>(),
+        std::slice::from_ref(&kept)
+    );
     assert_eq!(store.releases(&kept, None, 10).await.unwrap().len(), 1);
     assert_eq!(store.versions(&kept, &thumb).await.unwrap().len(), 1);
     assert_eq!(store.aliases(&kept, &thumb).await.unwrap().len(), 1);

@@ -1,0 +1,173 @@
+//! Making functions ready to run, before any traffic can reach them.
+
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt;
+use mayfly_control_api::Error;
+use mayfly_manifest::Manifest;
+use mayfly_runtime_api::{Diagnostic, PrepareError, PrepareRequest, Prepared};
+use mayfly_types::{AppKey, Blame, Digest, FunctionConfig, FunctionName};
+
+use crate::ControlService;
+
+/// A function that is to run.
+#[derive(Debug, Clone)]
+pub(crate) struct Candidate {
+    pub(crate) name: FunctionName,
+    pub(crate) artifact: Digest,
+    pub(crate) config: FunctionConfig,
+    /// The directory that its files are in, as the manifest writes it: "" or one that ends in `/`.
+    pub(crate) directory: String,
+}
+
+enum Trouble {
+    Code(Vec<Diagnostic>),
+    Platform(String),
+}
+
+impl ControlService {
+    /// Prepares every candidate and answers how each came out, in their order.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with all that is wrong with any of them; [`Error::Unavailable`] when
+    /// nothing is, but the platform failed.
+    pub(crate) async fn ready(
+        &self,
+        app: &AppKey,
+        candidates: &[Candidate],
+    ) -> Result<Vec<Prepared>, Error> {
+        let secrets = self.secret_names(app, candidates).await?;
+        let at_once = self.parts.limits.at_once.max(1);
+        let attempts = futures_util::stream::iter(candidates).map(|candidate| async {
+            let mut wrong = missing_secrets(app, candidate, &secrets);
+            match self.prepare(app, candidate).await {
+                Ok(prepared) if wrong.is_empty() => Ok(prepared),
+                Ok(_) => Err(Trouble::Code(wrong)),
+                Err(Trouble::Platform(_)) if !wrong.is_empty() => Err(Trouble::Code(wrong)),
+                Err(Trouble::Platform(message)) => Err(Trouble::Platform(message)),
+                Err(Trouble::Code(more)) => {
+                    wrong.extend(more);
+                    Err(Trouble::Code(wrong))
+                }
+            }
+        });
+        let attempts: Vec<_> = attempts.buffered(at_once).collect().await;
+        let (mut prepared, mut wrong, mut failed) = (Vec::new(), Vec::new(), None);
+        for attempt in attempts {
+            match attempt {
+                Ok(one) => prepared.push(one),
+                Err(Trouble::Code(diagnostics)) => wrong.extend(diagnostics),
+                Err(Trouble::Platform(message)) => failed = Some(message),
+            }
+        }
+        match failed {
+            _ if !wrong.is_empty() => Err(Error::Invalid(wrong)),
+            Some(message) => Err(Error::Unavailable(message)),
+            None => Ok(prepared),
+        }
+    }
+
+    async fn prepare(&self, app: &AppKey, candidate: &Candidate) -> Result<Prepared, Trouble> {
+        let Candidate { name, artifact, config, directory } = candidate;
+        let Some(runtime) = self.parts.runtimes.get(&config.runtime) else {
+            let has = self.parts.runtimes.keys().map(|kind| format!("`{kind}`"));
+            let has = has.collect::<Vec<_>>().join(", ");
+            let message =
+                format!("function {name} needs the runtime `{}`, which this node lacks", config.runtime);
+            let help = format!("this node runs {has}; `mayfly doctor` says what others need");
+            return Err(Trouble::Code(vec![Diagnostic::new(message).help(help)]));
+        };
+        let tenant = app.tenant.clone();
+        let request = PrepareRequest { tenant, artifact: *artifact, config: config.clone() };
+        match runtime.prepare(request).await {
+            Ok(prepared) => Ok(prepared),
+            Err(PrepareError::Code(diagnostics)) if diagnostics.is_empty() => {
+                let message = format!("function {name} cannot be prepared");
+                Err(Trouble::Code(vec![Diagnostic::new(message)]))
+            }
+            Err(PrepareError::Code(diagnostics)) => {
+                let placed = |found| place(found, name, directory);
+                Err(Trouble::Code(diagnostics.into_iter().map(placed).collect()))
+            }
+            Err(PrepareError::Platform(fault)) if fault.code.blame() == Blame::Platform => {
+                let detail = fault.detail.as_deref().unwrap_or_default();
+                tracing::warn!(%app, function = %name, fault = %fault, detail, "prepare a function");
+                Err(Trouble::Platform(format!("function {name}: {fault}")))
+            }
+            Err(PrepareError::Platform(fault)) => {
+                Err(Trouble::Code(vec![Diagnostic::new(format!("function {name}: {fault}"))]))
+            }
+        }
+    }
+
+    async fn secret_names(
+        &self,
+        app: &AppKey,
+        candidates: &[Candidate],
+    ) -> Result<BTreeSet<String>, Error> {
+        if candidates.iter().all(|candidate| candidate.config.secrets.is_empty()) {
+            return Ok(BTreeSet::new());
+        }
+        let secrets = self.parts.store.secrets(app).await?;
+        Ok(secrets.into_iter().map(|secret| secret.name).collect())
+    }
+}
+
+fn missing_secrets(
+    app: &AppKey,
+    candidate: &Candidate,
+    there: &BTreeSet<String>,
+) -> Vec<Diagnostic> {
+    let missing = candidate.config.secrets.iter().filter(|name| !there.contains(*name));
+    let diagnostic = |name: &String| {
+        let function = &candidate.name;
+        Diagnostic::new(format!("function {function} needs the secret {name}, which is not set"))
+            .help(format!("mayfly secret set {name} --app {}", app.app))
+    };
+    missing.map(diagnostic).collect()
+}
+
+/// A runtime names files from the artifact's root; people know them from the manifest's directory.
+fn place(mut found: Diagnostic, function: &FunctionName, directory: &str) -> Diagnostic {
+    match &found.file {
+        Some(file) => found.file = Some(format!("{directory}{file}")),
+        None => found.message = format!("function {function}: {}", found.message),
+    }
+    found
+}
+
+/// The directory that a function's files are in, as the manifest writes its `code`. A single file
+/// is in the directory it is written with.
+pub(crate) fn directory(manifest: &Manifest, function: &FunctionName, files: &[String]) -> String {
+    let Some(section) = manifest.functions().get(function) else { return String::new() };
+    let code = section.code().trim_end_matches('/');
+    let code = code.strip_prefix("./").unwrap_or(code);
+    let (parent, name) = code.rsplit_once('/').unwrap_or(("", code));
+    let directory = match files {
+        [only] if only == name => parent,
+        _ => code,
+    };
+    if matches!(directory, "" | ".") { String::new() } else { format!("{directory}/") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_from_the_manifests_directory() {
+        let name = FunctionName::new("a").unwrap();
+        for (code, files, expected) in [
+            ("functions/thumb", &["index.js", "lib.js"][..], "functions/thumb/"),
+            ("./functions/thumb/", &["index.js"], "functions/thumb/"),
+            ("functions/thumb.js", &["thumb.js"], "functions/"),
+            ("thumb.js", &["thumb.js"], ""),
+            (".", &["index.js"], ""),
+        ] {
+            let text = format!("app = \"x\"\n[functions.a]\ncode = \"{code}\"\n");
+            let manifest = mayfly_manifest::parse(&text, "mayfly.toml").unwrap();
+            let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+            assert_eq!(directory(&manifest, &name, &files), expected, "{code}");
+        }
+    }
+}

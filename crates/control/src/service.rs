@@ -1,0 +1,247 @@
+//! The service that carries out commands.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mayfly_control_api::{
+    AppSummary, Caller, Control, DeployRequest, Deployed, Error, FunctionDetail, ReleaseSummary,
+    SecretSummary,
+};
+use mayfly_runtime_api::Runtime;
+use mayfly_state_api::{ArtifactStore, ByteReader, ControlStore, LogLine, LogQuery, LogStore};
+use mayfly_types::{
+    AppKey, AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, RuntimeKind,
+};
+
+use crate::bounded::Bounded;
+use crate::{Progress, Sealer};
+
+/// Tells the time in UTC microseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+/// Tells where an app answers, the best URL first.
+pub type Urls = Arc<dyn Fn(&AppKey) -> Vec<String> + Send + Sync>;
+
+/// Longest token that is looked up, in bytes.
+const LONGEST_TOKEN: usize = 512;
+/// How many names of artifacts' files are remembered.
+const LISTED_FILES: usize = 200_000;
+/// How many rollbacks are remembered with what they chose.
+const CHOICES: usize = 4096;
+
+/// What commands may cost.
+#[derive(Debug, Clone)]
+pub struct ControlLimits {
+    /// Of an artifact.
+    pub artifact: mayfly_artifact::Limits,
+    /// Most bytes of a manifest.
+    pub manifest: usize,
+    /// Most functions of an app.
+    pub functions: usize,
+    /// Most bytes of a secret's value.
+    pub secret: usize,
+    /// How many functions and artifacts are prepared and checked at once.
+    pub at_once: usize,
+}
+
+impl Default for ControlLimits {
+    fn default() -> Self {
+        Self {
+            artifact: mayfly_artifact::Limits::default(),
+            manifest: 1 << 20,
+            functions: 500,
+            secret: 64 << 10,
+            at_once: std::thread::available_parallelism().map_or(2, usize::from),
+        }
+    }
+}
+
+/// What a [`ControlService`] works with.
+pub struct ControlParts {
+    /// Records.
+    pub store: Arc<dyn ControlStore>,
+    /// Code.
+    pub artifacts: Arc<dyn ArtifactStore>,
+    /// Lines of functions.
+    pub logs: Arc<dyn LogStore>,
+    /// The runtimes that this node has.
+    pub runtimes: Arc<BTreeMap<RuntimeKind, Arc<dyn Runtime>>>,
+    /// Seals secrets.
+    pub sealer: Arc<dyn Sealer>,
+    /// How far this node's view is: see [`Follower::progress`](crate::Follower::progress).
+    pub progress: Progress,
+    /// Where apps answer.
+    pub urls: Urls,
+    /// The time.
+    pub clock: Clock,
+    /// A directory for uploads that are not checked yet. They have no name in it.
+    pub spool: PathBuf,
+    /// Bounds.
+    pub limits: ControlLimits,
+}
+
+/// Carries out commands on the store. A command that changes what runs returns once this node's
+/// view shows the change.
+pub struct ControlService {
+    pub(crate) parts: ControlParts,
+    pub(crate) listings: Bounded<Digest, Arc<[String]>>,
+    /// What rollbacks without a number chose, so that a repeated one chooses the same.
+    pub(crate) choices: Bounded<(AppKey, OperationId), ReleaseNumber>,
+    pub(crate) checks: tokio::sync::Semaphore,
+}
+
+impl ControlService {
+    /// The service over `parts`.
+    pub fn new(parts: ControlParts) -> Self {
+        let checks = tokio::sync::Semaphore::new(parts.limits.at_once.max(1));
+        Self {
+            parts,
+            listings: Bounded::new(LISTED_FILES),
+            choices: Bounded::new(CHOICES),
+            checks,
+        }
+    }
+
+    pub(crate) fn urls(&self, app: &AppKey) -> Vec<String> {
+        (self.parts.urls)(app)
+    }
+
+    pub(crate) async fn caught_up(&self) -> Result<(), Error> {
+        self.parts.progress.caught_up(&*self.parts.store).await
+    }
+}
+
+/// The key of the caller's app.
+pub(crate) fn key(caller: &Caller, app: &AppName) -> AppKey {
+    AppKey::new(caller.tenant.clone(), app.clone())
+}
+
+#[async_trait]
+impl Control for ControlService {
+    async fn authenticate(&self, token: &str) -> Result<Option<Caller>, Error> {
+        if token.is_empty() || token.len() > LONGEST_TOKEN {
+            return Ok(None);
+        }
+        // The hash is compared, never the token: how long that takes tells nothing about it.
+        let found = self.parts.store.token(Digest::of(token.as_bytes())).await?;
+        Ok(found.map(|token| Caller { tenant: token.tenant, name: token.name }))
+    }
+
+    async fn missing_artifacts(
+        &self,
+        caller: &Caller,
+        digests: &[Digest],
+    ) -> Result<Vec<Digest>, Error> {
+        Ok(self.parts.artifacts.missing(&caller.tenant, digests).await?)
+    }
+
+    async fn upload_artifact(
+        &self,
+        caller: &Caller,
+        digest: Digest,
+        content: ByteReader,
+    ) -> Result<(), Error> {
+        self.upload(&caller.tenant, digest, content).await
+    }
+
+    async fn deploy(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        request: DeployRequest,
+    ) -> Result<Deployed, Error> {
+        self.make_release(caller, op, request).await
+    }
+
+    async fn apps(&self, caller: &Caller) -> Result<Vec<AppSummary>, Error> {
+        self.list_apps(&caller.tenant).await
+    }
+
+    async fn app(&self, caller: &Caller, app: &AppName) -> Result<AppSummary, Error> {
+        let record = self.app_record(&key(caller, app)).await?;
+        self.summary(record).await
+    }
+
+    async fn function(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        function: &FunctionName,
+    ) -> Result<FunctionDetail, Error> {
+        self.function_detail(&key(caller, app), function).await
+    }
+
+    async fn releases(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        limit: usize,
+    ) -> Result<Vec<ReleaseSummary>, Error> {
+        self.list_releases(&key(caller, app), limit).await
+    }
+
+    async fn set_live(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        live: Live,
+    ) -> Result<AppSummary, Error> {
+        self.move_live(op, &key(caller, app), live).await
+    }
+
+    async fn rollback(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        to: Option<ReleaseNumber>,
+    ) -> Result<AppSummary, Error> {
+        self.roll_back(op, &key(caller, app), to).await
+    }
+
+    async fn delete_app(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+    ) -> Result<(), Error> {
+        self.remove_app(op, &key(caller, app)).await
+    }
+
+    async fn put_secret(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        name: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        self.seal_secret(op, &key(caller, app), name, value).await
+    }
+
+    async fn delete_secret(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        app: &AppName,
+        name: &str,
+    ) -> Result<(), Error> {
+        self.remove_secret(op, &key(caller, app), name).await
+    }
+
+    async fn secrets(&self, caller: &Caller, app: &AppName) -> Result<Vec<SecretSummary>, Error> {
+        self.list_secrets(&key(caller, app)).await
+    }
+
+    async fn logs(
+        &self,
+        caller: &Caller,
+        query: LogQuery,
+        wait: Option<Duration>,
+    ) -> Result<(Vec<LogLine>, u64), Error> {
+        self.read_logs(&caller.tenant, query, wait).await
+    }
+}

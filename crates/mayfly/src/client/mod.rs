@@ -1,0 +1,17 @@
+//! The client of a node's admin API: it finds the node, and calls it.
+//!
+//! Everything here blocks: a command does one thing after the other.
+
+mod api;
+mod error;
+mod find;
+mod http;
+mod profiles;
+
+pub(crate) use api::{Client, Invoked, LogsQuery};
+pub(crate) use error::{ApiError, Error};
+pub(crate) use find::{DEFAULT_DATA, FindError, FoundBy, Node, Surroundings, Wanted, find};
+pub(crate) use profiles::{Profile, ProfileError, Profiles, Token};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,63 @@
+//! A node's configuration file (`mayfly serve --config FILE`).
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use ipnet::IpNet;
+use mayfly_types::{ByteSize, TimeSpan};
+use serde::Deserialize;
+
+/// What the operator of a node decides. Every key has a default; an unknown one is an error.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    /// Apps answer at `APP.BASE`.
+    pub(crate) base: Option<String>,
+    pub(crate) egress: Egress,
+    pub(crate) limits: Limits,
+    pub(crate) logs: Logs,
+}
+
+/// Whom functions may call beyond the public network.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Egress {
+    /// Private ranges that manifests may open.
+    pub(crate) allow: Vec<IpNet>,
+    /// Addresses that nobody may call, such as this node's own public one.
+    pub(crate) deny: Vec<std::net::SocketAddr>,
+}
+
+/// Bounds on what comes in and runs at once.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Largest body of a request.
+    pub(crate) body: Option<ByteSize>,
+    /// Most attempts at once of one function that does not say itself.
+    pub(crate) function_concurrency: Option<u32>,
+    /// Most attempts at once of all functions.
+    pub(crate) node_concurrency: Option<u32>,
+    /// How long requests under way may take when the node stops.
+    pub(crate) drain: Option<TimeSpan>,
+}
+
+/// How much of functions' logs is kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Logs {
+    /// All functions together.
+    pub(crate) total: Option<ByteSize>,
+    /// One function.
+    pub(crate) function: Option<ByteSize>,
+}
+
+impl Config {
+    /// Reads a file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("read the configuration {}", path.display()))?;
+        toml::from_str(&text)
+            .with_context(|| format!("the configuration {} is not valid", path.display()))
+    }
+}

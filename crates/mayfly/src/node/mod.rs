@@ -1,0 +1,361 @@
+//! A node: every part of the platform in one process. The only place that names backends.
+
+mod code;
+mod seal;
+mod token;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use mayfly_control::admin::{self, AdminState, HostPolicy};
+use mayfly_control::{ControlParts, ControlService, Follower};
+use mayfly_control_api::{Control, SharedView, View};
+use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
+use mayfly_gateway::{Gateway, Hosts, Server};
+use mayfly_invoker::{Invoker, Parts as InvokerParts};
+use mayfly_runtime_api::Runtime;
+use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
+use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
+use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store};
+use mayfly_types::{AppKey, Fault, RuntimeKind, TenantName};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::Config;
+
+pub(crate) use token::read as read_token;
+
+/// How long idle slots and images of the `js` runtime are kept.
+const JS_IDLE: Duration = Duration::from_secs(10);
+
+/// Which address to listen on, and whether somebody asked for exactly that one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Listen {
+    pub(crate) address: SocketAddr,
+    pub(crate) asked_for: bool,
+}
+
+/// What kind of node it is.
+#[derive(Debug, Clone)]
+pub(crate) enum Mode {
+    /// `mayfly dev`: one app answers for every host, its author sees what it throws.
+    Dev(AppKey),
+    /// `mayfly serve`.
+    Serve,
+}
+
+/// What a node starts from.
+#[derive(Debug, Clone)]
+pub(crate) struct Options_ {
+    pub(crate) data: PathBuf,
+    pub(crate) listen: Listen,
+    pub(crate) admin: Listen,
+    pub(crate) mode: Mode,
+    pub(crate) config: Config,
+    pub(crate) reset: Option<ResetScheme>,
+}
+
+/// A running node.
+pub(crate) struct Node {
+    pub(crate) ingress: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) token_file: PathBuf,
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) logs: Arc<dyn LogStore>,
+    /// While this holds a fault, every request is answered with it (`mayfly dev`).
+    pub(crate) notice: Arc<ArcSwapOption<Fault>>,
+    stop: watch::Sender<bool>,
+    ready: Arc<AtomicBool>,
+    invoker: Invoker,
+    follower: Follower,
+    servers: Vec<JoinHandle<()>>,
+    drain: Duration,
+    _data: DataDir,
+}
+
+impl Node {
+    /// Starts every part and returns when the node answers.
+    pub(crate) async fn start(options: Options_) -> anyhow::Result<Self> {
+        let Options_ { data, listen, admin, mode, config, reset } = options;
+        raise_descriptors();
+        // Ports come first: whoever starts a second node by mistake learns it at once.
+        let ingress = bind(listen).await?;
+        let admin_listener = bind(admin).await?;
+        let ingress_address = ingress.local_addr()?;
+        let admin_address = admin_listener.local_addr()?;
+
+        let data = DataDir::open(&data, OpenOptions::default())?;
+        let store: Arc<dyn ControlStore> = Arc::new(Store::open(&data)?);
+        let artifacts: Arc<dyn ArtifactStore> = Arc::new(FileArtifacts::open(&data)?);
+        let logs: Arc<dyn LogStore> = Arc::new(SegmentLogs::open(&data, log_limits(&config))?);
+        let master = std::env::var("MAYFLY_MASTER_KEY").ok();
+        let sealer = Arc::new(seal::KeySealer(Keys::open(&data.keys(), master.as_deref())?));
+
+        let tenant = TenantName::fallback();
+        let token_file = match mode {
+            Mode::Dev(_) => data.root().join("token"),
+            Mode::Serve => data.root().join("admin-token"),
+        };
+        token::ensure(store.as_ref(), &tenant, &token_file).await?;
+
+        let code = Arc::new(code::ArtifactCode::open(data.cache().join("code"), artifacts.clone())?);
+        let client = client(&config, [ingress_address, admin_address])?;
+        let engine_cache = data.cache().join("js");
+        let isolate = tokio::task::spawn_blocking({
+            let handle = tokio::runtime::Handle::current();
+            move || {
+                let _context = handle.enter();
+                IsolateRuntime::new(Options {
+                    cache: engine_cache,
+                    prepare_command: prepare_command(),
+                    code,
+                    client,
+                    reset,
+                    idle: JS_IDLE,
+                })
+            }
+        })
+        .await??;
+        let js: Arc<dyn Runtime> = Arc::new(isolate);
+        let runtimes = Arc::new(BTreeMap::from([(RuntimeKind::Js, js)]));
+
+        let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
+        let follower = Follower::start(store.clone(), sealer.clone(), view.clone()).await?;
+        let mut invoker_limits = mayfly_invoker::Limits::default();
+        if let Some(function) = config.limits.function_concurrency {
+            invoker_limits.function = function;
+        }
+        if let Some(node) = config.limits.node_concurrency {
+            invoker_limits.node = node;
+        }
+        let invoker = Invoker::new(InvokerParts {
+            view: view.clone(),
+            runtimes: runtimes.clone(),
+            logs: logs.clone(),
+            limits: invoker_limits,
+        });
+
+        let base = config.base.clone().unwrap_or_else(|| "localhost".into());
+        let hosts = match &mode {
+            Mode::Dev(app) => Hosts::Only(app.clone()),
+            Mode::Serve => Hosts::Under { base: base.clone() },
+        };
+        let urls = urls(mode.clone(), base, ingress_address);
+        let control: Arc<dyn Control> = Arc::new(ControlService::new(ControlParts {
+            store,
+            artifacts,
+            logs: logs.clone(),
+            runtimes,
+            sealer,
+            view: view.clone(),
+            urls,
+            limits: mayfly_artifact::Limits::default(),
+        }));
+
+        let (stop, stopping) = watch::channel(false);
+        let notice = Arc::new(ArcSwapOption::empty());
+        let mut gateway_limits = mayfly_gateway::Limits::default();
+        if let Some(body) = config.limits.body {
+            gateway_limits.body = body;
+        }
+        let gateway = Gateway::new(mayfly_gateway::Parts {
+            view,
+            invoke: Arc::new(invoker.clone()),
+            hosts,
+            limits: gateway_limits,
+            show_details: matches!(mode, Mode::Dev(_)),
+            notice: notice.clone(),
+        });
+        let drain = config.limits.drain.map_or(Duration::from_secs(30), |span| span.as_duration());
+        let ready = Arc::new(AtomicBool::new(true));
+        let admin_router = admin::router(AdminState {
+            control: control.clone(),
+            invoke: Arc::new(invoker.clone()),
+            ready: {
+                let ready = ready.clone();
+                Arc::new(move || ready.load(Ordering::Relaxed))
+            },
+            hosts: match mode {
+                Mode::Dev(_) => HostPolicy::Loopback,
+                Mode::Serve => HostPolicy::Any,
+            },
+        });
+        let ingress = Server::new(ingress)?;
+        let servers = vec![
+            tokio::spawn(ingress.run(Arc::new(gateway), stopping.clone(), drain)),
+            tokio::spawn(serve_admin(admin_listener, admin_router, stopping)),
+        ];
+        Ok(Self {
+            ingress: ingress_address,
+            admin: admin_address,
+            token_file,
+            control,
+            logs,
+            notice,
+            stop,
+            ready,
+            invoker,
+            follower,
+            servers,
+            drain,
+            _data: data,
+        })
+    }
+
+    /// Takes no more requests, lets those under way finish, and ends.
+    pub(crate) async fn stop(self) {
+        self.ready.store(false, Ordering::Relaxed);
+        let _ = self.stop.send(true);
+        for server in self.servers {
+            let _ = server.await;
+        }
+        if tokio::time::timeout(self.drain, self.invoker.drain()).await.is_err() {
+            tracing::warn!("work after answers was cut off");
+        }
+        self.follower.shutdown().await;
+        if let Err(error) = self.logs.flush().await {
+            tracing::warn!(%error, "write the last log lines");
+        }
+    }
+}
+
+async fn serve_admin(
+    listener: TcpListener,
+    router: axum::Router,
+    mut stop: watch::Receiver<bool>,
+) {
+    let stopped = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    // Long polls of `logs -f` end with the process: nothing is lost with them.
+    let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
+    let limit = Duration::from_secs(3);
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                tracing::error!(%error, "the admin listener failed");
+            }
+        }
+        () = after_stop(limit) => {}
+    }
+}
+
+/// Never ends before the process is told to stop; the caller's `select` drops it.
+async fn after_stop(_limit: Duration) {
+    std::future::pending::<()>().await;
+}
+
+fn log_limits(config: &Config) -> LogLimits {
+    let mut limits = LogLimits::default();
+    if let Some(total) = config.logs.total {
+        limits.total = total.as_bytes();
+        limits.function = limits.function.min(limits.total);
+    }
+    if let Some(function) = config.logs.function {
+        limits.function = function.as_bytes();
+    }
+    limits
+}
+
+fn client(config: &Config, listeners: [SocketAddr; 2]) -> anyhow::Result<Arc<Client>> {
+    let mut deny_addrs = config.egress.deny.clone();
+    deny_addrs.extend(listeners);
+    let rules = OperatorRules { allow: config.egress.allow.clone(), deny_addrs };
+    let resolver = SystemResolver::new().context("read the system's resolver configuration")?;
+    let client = Client::new(Egress::new(rules, resolver), ClientConfig::default())
+        .context("set up outgoing connections")?;
+    Ok(Arc::new(client))
+}
+
+/// This program again, as the process that prepares code. `/proc/self/exe` names the running
+/// program even when its file was replaced by an upgrade.
+fn prepare_command() -> Vec<OsString> {
+    vec!["/proc/self/exe".into(), crate::cli::PREPARE_JS.into()]
+}
+
+/// Listens on an address; a port that nobody asked for moves to the next free one.
+async fn bind(listen: Listen) -> anyhow::Result<TcpListener> {
+    let mut address = listen.address;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                let next = address.port().checked_add(1);
+                match next {
+                    Some(port) if !listen.asked_for && port < listen.address.port() + 100 => {
+                        address.set_port(port);
+                    }
+                    _ => anyhow::bail!(
+                        "{address} is in use by another program: stop it, or choose another \
+                         address with --listen or --admin"
+                    ),
+                }
+            }
+            Err(error) => return Err(error).context(format!("listen on {address}")),
+        }
+    }
+}
+
+type Urls = Arc<dyn Fn(&AppKey) -> Vec<String> + Send + Sync>;
+
+fn urls(mode: Mode, base: String, ingress: SocketAddr) -> Urls {
+    let reachable = match ingress.ip() {
+        ip if ip.is_unspecified() => IpAddr::from([127, 0, 0, 1]),
+        ip => ip,
+    };
+    let direct = SocketAddr::new(reachable, ingress.port());
+    Arc::new(move |key| match &mode {
+        Mode::Dev(_) => vec![format!("http://{direct}")],
+        Mode::Serve => {
+            let app = match key.tenant == TenantName::fallback() {
+                true => key.app.to_string(),
+                false => format!("{}--{}", key.app, key.tenant),
+            };
+            let port = match ingress.port() {
+                80 => String::new(),
+                port => format!(":{port}"),
+            };
+            let mut urls = vec![format!("http://{app}.{base}{port}")];
+            if reachable.is_loopback() {
+                urls.push(format!("http://{direct}/_mayfly/{app}"));
+            }
+            urls
+        }
+    })
+}
+
+/// Slots, images and connections need descriptors; the usual soft limit of 1024 is for `select`.
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "raise the limit of open files");
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+pub(crate) async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// A path as a person would write it.
+pub(crate) fn shown(path: &Path) -> String {
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+}

@@ -1,0 +1,37 @@
+//! The node's first admin token, in a file that only its user can read.
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::Context as _;
+use mayfly_control::bootstrap::ensure_admin_token;
+use mayfly_state_api::ControlStore;
+use mayfly_types::TenantName;
+
+/// Makes the tenant and, where it has no token, one that is written to `file`.
+pub(crate) async fn ensure(
+    store: &dyn ControlStore,
+    tenant: &TenantName,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let given = std::env::var("MAYFLY_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
+    if let Some(token) = ensure_admin_token(store, tenant, given.as_deref()).await? {
+        write(file, &token).with_context(|| format!("write {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn write(file: &Path, token: &str) -> std::io::Result<()> {
+    let mut open = std::fs::OpenOptions::new();
+    let mut opened = open.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    opened.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    writeln!(opened, "{token}")?;
+    opened.sync_all()
+}
+
+/// The token in a file, if there is one.
+pub(crate) fn read(file: &Path) -> Option<String> {
+    let token = std::fs::read_to_string(file).ok()?;
+    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+}
