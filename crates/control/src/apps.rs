@@ -144,7 +144,10 @@ mod tests {
     fn weights_are_told_as_parts_of_a_hundred_and_what_is_live_is_never_nothing() {
         let shares = |weights: &[(u64, u32)]| {
             let weights: Vec<_> = weights.iter().map(|(n, w)| (ReleaseNumber(*n), *w)).collect();
-            shares(&weights).iter().map(|(number, percent)| (number.0, *percent)).collect::<Vec<_>>()
+            shares(&weights)
+                .iter()
+                .map(|(number, percent)| (number.0, *percent))
+                .collect::<Vec<_>>()
         };
         assert_eq!(shares(&[(1, 90), (2, 10)]), [(1, 90), (2, 10)]);
         assert_eq!(shares(&[(1, 1), (2, 2)]), [(1, 33), (2, 67)]);

@@ -7,12 +7,14 @@ use mayfly_control_api::{Caller, DeployRequest, Deployed, Error};
 use mayfly_manifest::{CodeFiles, Manifest, ManifestErrors, Problem, RouteTable};
 use mayfly_runtime_api::{Diagnostic, Prepared};
 use mayfly_state_api::{NewRelease, ReleaseRecord};
-use mayfly_types::{AppKey, FunctionName, Live, OperationId, ReleaseNumber, Revision, TenantName};
+use mayfly_types::{
+    AppKey, Digest, FunctionName, Live, OperationId, ReleaseNumber, Revision, TenantName,
+};
 
+use crate::ControlService;
 use crate::apps::functions;
 use crate::ready::{Candidate, directory};
 use crate::service::key;
-use crate::ControlService;
 
 /// What messages call the manifest.
 const MANIFEST: &str = "mayfly.toml";
@@ -30,17 +32,17 @@ impl ControlService {
         let prepared = self.ready(&app, &candidates.functions).await?;
         let notes = notes(&candidates.functions, &prepared);
         let revisions = candidates.functions.into_iter().zip(prepared);
-        let revisions = revisions.map(|(candidate, prepared)| {
+        let revision = |(candidate, prepared): (Candidate, Prepared)| {
             let Candidate { name, artifact, config, .. } = candidate;
-            let revision =
-                Revision::new(app.clone(), name.clone(), artifact, config, prepared.style);
-            (name, revision)
-        });
+            let style = prepared.style;
+            (name.clone(), Revision::new(app.clone(), name, artifact, config, style))
+        };
+        let functions = revisions.map(revision).collect();
         let new = NewRelease {
             app,
             manifest: request.manifest,
             routes: candidates.routes,
-            functions: revisions.collect(),
+            functions,
             go_live: request.go_live,
             by: caller.name.clone(),
         };
@@ -90,11 +92,11 @@ impl ControlService {
     ) -> Result<Candidates, Error> {
         self.all_uploaded(tenant, request).await?;
         let at_once = self.parts.limits.at_once.max(1);
-        let read = futures_util::stream::iter(&request.artifacts).map(|(name, code)| async {
-            let files = self.files(tenant, code.artifact).await?;
-            Ok::<_, Error>((name.clone(), CodeFiles { files: files.to_vec() }))
-        });
-        let code: BTreeMap<FunctionName, CodeFiles> = read.buffered(at_once).try_collect().await?;
+        let sent = request.artifacts.iter();
+        let read: Vec<_> =
+            sent.map(|(name, code)| self.code_files(tenant, name, code.artifact)).collect();
+        let read = futures_util::stream::iter(read).buffered(at_once);
+        let code: BTreeMap<FunctionName, CodeFiles> = read.try_collect().await?;
         let resolved = manifest.resolve(&code).map_err(mistakes)?;
         if let Err(conflict) = RouteTable::new(&resolved.routes) {
             return Err(Error::Invalid(vec![Diagnostic::new(conflict.to_string())]));
@@ -109,7 +111,21 @@ impl ControlService {
         Ok(Candidates { functions, routes: resolved.routes })
     }
 
-    async fn all_uploaded(&self, tenant: &TenantName, request: &DeployRequest) -> Result<(), Error> {
+    async fn code_files(
+        &self,
+        tenant: &TenantName,
+        function: &FunctionName,
+        artifact: Digest,
+    ) -> Result<(FunctionName, CodeFiles), Error> {
+        let files = self.files(tenant, artifact).await?;
+        Ok((function.clone(), CodeFiles { files: files.to_vec() }))
+    }
+
+    async fn all_uploaded(
+        &self,
+        tenant: &TenantName,
+        request: &DeployRequest,
+    ) -> Result<(), Error> {
         let digests: Vec<_> = request.artifacts.values().map(|code| code.artifact).collect();
         let missing = self.parts.artifacts.missing(tenant, &digests).await?;
         let absent = request.artifacts.iter().filter(|(_, code)| missing.contains(&code.artifact));
@@ -128,7 +144,8 @@ impl ControlService {
         let app: &AppKey = &made.app;
         let before = self.parts.store.releases(app, Some(made.number), 1).await?.pop();
         let changed = |revision: &Revision| {
-            let before = before.as_ref().and_then(|before| before.functions.get(revision.function()));
+            let before =
+                before.as_ref().and_then(|before| before.functions.get(revision.function()));
             Some(before.is_none_or(|before| before.id() != revision.id()))
         };
         // Deleted since it was made: then nothing is live, and this is what was.

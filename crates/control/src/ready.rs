@@ -38,19 +38,9 @@ impl ControlService {
     ) -> Result<Vec<Prepared>, Error> {
         let secrets = self.secret_names(app, candidates).await?;
         let at_once = self.parts.limits.at_once.max(1);
-        let attempts = futures_util::stream::iter(candidates).map(|candidate| async {
-            let mut wrong = missing_secrets(app, candidate, &secrets);
-            match self.prepare(app, candidate).await {
-                Ok(prepared) if wrong.is_empty() => Ok(prepared),
-                Ok(_) => Err(Trouble::Code(wrong)),
-                Err(Trouble::Platform(_)) if !wrong.is_empty() => Err(Trouble::Code(wrong)),
-                Err(Trouble::Platform(message)) => Err(Trouble::Platform(message)),
-                Err(Trouble::Code(more)) => {
-                    wrong.extend(more);
-                    Err(Trouble::Code(wrong))
-                }
-            }
-        });
+        let attempts: Vec<_> =
+            candidates.iter().map(|candidate| self.attempt(app, candidate, &secrets)).collect();
+        let attempts = futures_util::stream::iter(attempts);
         let attempts: Vec<_> = attempts.buffered(at_once).collect().await;
         let (mut prepared, mut wrong, mut failed) = (Vec::new(), Vec::new(), None);
         for attempt in attempts {
@@ -67,13 +57,34 @@ impl ControlService {
         }
     }
 
+    async fn attempt(
+        &self,
+        app: &AppKey,
+        candidate: &Candidate,
+        secrets: &BTreeSet<String>,
+    ) -> Result<Prepared, Trouble> {
+        let mut wrong = missing_secrets(app, candidate, secrets);
+        match self.prepare(app, candidate).await {
+            Ok(prepared) if wrong.is_empty() => Ok(prepared),
+            Ok(_) => Err(Trouble::Code(wrong)),
+            Err(Trouble::Platform(_)) if !wrong.is_empty() => Err(Trouble::Code(wrong)),
+            Err(Trouble::Platform(message)) => Err(Trouble::Platform(message)),
+            Err(Trouble::Code(more)) => {
+                wrong.extend(more);
+                Err(Trouble::Code(wrong))
+            }
+        }
+    }
+
     async fn prepare(&self, app: &AppKey, candidate: &Candidate) -> Result<Prepared, Trouble> {
         let Candidate { name, artifact, config, directory } = candidate;
         let Some(runtime) = self.parts.runtimes.get(&config.runtime) else {
             let has = self.parts.runtimes.keys().map(|kind| format!("`{kind}`"));
             let has = has.collect::<Vec<_>>().join(", ");
-            let message =
-                format!("function {name} needs the runtime `{}`, which this node lacks", config.runtime);
+            let message = format!(
+                "function {name} needs the runtime `{}`, which this node lacks",
+                config.runtime
+            );
             let help = format!("this node runs {has}; `mayfly doctor` says what others need");
             return Err(Trouble::Code(vec![Diagnostic::new(message).help(help)]));
         };

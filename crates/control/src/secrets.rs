@@ -55,8 +55,10 @@ impl ControlService {
 
     pub(crate) async fn list_secrets(&self, app: &AppKey) -> Result<Vec<SecretSummary>, Error> {
         let secrets = self.parts.store.secrets(app).await?;
-        let summary =
-            |secret: SecretRecord| SecretSummary { name: secret.name, updated_us: secret.updated_us };
+        let summary = |secret: SecretRecord| SecretSummary {
+            name: secret.name,
+            updated_us: secret.updated_us,
+        };
         Ok(secrets.into_iter().map(summary).collect())
     }
 }

@@ -96,12 +96,7 @@ impl ControlService {
     /// The service over `parts`.
     pub fn new(parts: ControlParts) -> Self {
         let checks = tokio::sync::Semaphore::new(parts.limits.at_once.max(1));
-        Self {
-            parts,
-            listings: Bounded::new(LISTED_FILES),
-            choices: Bounded::new(CHOICES),
-            checks,
-        }
+        Self { parts, listings: Bounded::new(LISTED_FILES), choices: Bounded::new(CHOICES), checks }
     }
 
     pub(crate) fn urls(&self, app: &AppKey) -> Vec<String> {

@@ -10,3 +10,6 @@ mod invoker;
 mod logs;
 
 pub use invoker::{Invoker, Limits, Parts};
+
+#[cfg(test)]
+mod tests;

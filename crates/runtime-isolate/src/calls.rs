@@ -141,6 +141,9 @@ fn named(name: &str, reader: &mut Reader<'_>) -> Vec<u8> {
         return writer.0;
     };
     let result = match name.strip_prefix("crypto.") {
+        Some(operation @ ("pbkdf2" | "key.generate")) => {
+            aside(|| crypto::call(operation, meta, &buffers))
+        }
         Some(operation) => crypto::call(operation, meta, &buffers),
         None => {
             writer.u8(0).str("NotSupportedError").str("the host has no such call");
@@ -152,4 +155,13 @@ fn named(name: &str, reader: &mut Reader<'_>) -> Vec<u8> {
         Err(error) => writer.u8(0).str(error.name).str(&error.message),
     };
     writer.0
+}
+
+/// Does what may take a second without holding up the other tasks of this thread.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
 }

@@ -100,18 +100,21 @@ impl Failure {
         }
         self.exit
     }
+}
 
-    /// A failed call, told with what found the node.
-    pub(crate) fn of_call(error: client::Error, by: &FoundBy) -> Self {
+impl From<client::Error> for Failure {
+    fn from(error: client::Error) -> Self {
         use client::Error;
         let failure = Self::failed(error.to_string());
         match error {
-            Error::Unreachable { .. } => failure.help(start_or_name(by)),
-            Error::Lost { .. } => failure.help("the node may have acted: look before you try again"),
-            Error::Unauthorized { url, sent } => failure.help(log_in(&url, sent)),
-            Error::Strange { .. } => {
-                failure.help("is that the admin address (port 8081 by default) of a node of this version?")
+            Error::Unreachable { by, .. } => failure.help(start_or_name(&by)),
+            Error::Lost { .. } => {
+                failure.help("the node may have acted: look before you try again")
             }
+            Error::Unauthorized { url, sent } => failure.help(log_in(&url, sent)),
+            Error::Strange { .. } => failure.help(
+                "is that the admin address (port 8081 by default) of a node of this version?",
+            ),
             Error::Api(error) => {
                 let repeats =
                     matches!(&error.details[..], [only] if only.to_string() == error.message);
@@ -135,7 +138,9 @@ fn start_or_name(by: &FoundBy) -> String {
         FoundBy::Profile(name) => {
             format!("the address is from the profile `{name}`; is the node running?")
         }
-        FoundBy::Dev(directory) => format!("`mayfly dev` has ended in {}; {start}", directory.display()),
+        FoundBy::Dev(directory) => {
+            format!("`mayfly dev` has ended in {}; {start}", directory.display())
+        }
         FoundBy::Default => {
             format!("{start}, or name another node: --url, MAYFLY_URL, or `mayfly login URL`")
         }
@@ -192,9 +197,10 @@ impl From<anyhow::Error> for Failure {
             Ok(errors) => return errors.into(),
             Err(error) => error,
         };
-        match error.downcast::<io::Error>() {
-            Ok(error) => error.into(),
-            Err(error) => Self::failed(format!("{error:#}")),
+        let closed = |error: &io::Error| error.kind() == io::ErrorKind::BrokenPipe;
+        if error.downcast_ref().is_some_and(closed) {
+            return Self::silent(Exit::Done);
         }
+        Self::failed(format!("{error:#}"))
     }
 }

@@ -77,7 +77,8 @@ impl Frame {
             let _ = write!(text, "\n {margin} {}", rule("╰──"));
         }
         if let Some(help) = help {
-            let _ = write!(text, "\n  {} {}", palette.paint(Tone::Good, "help:"), indented(help, 8));
+            let _ =
+                write!(text, "\n  {} {}", palette.paint(Tone::Good, "help:"), indented(help, 8));
         }
         text
     }
@@ -98,7 +99,9 @@ impl Shown {
             Some(at) if length > LONGEST => at.saturating_sub(LONGEST / 2),
             _ => 0,
         };
-        let width = |c: char| if c == '\t' { TAB } else { harmless(c.encode_utf8(&mut [0; 4])).chars().count() };
+        let width = |c: char| {
+            if c == '\t' { TAB } else { harmless(c.encode_utf8(&mut [0; 4])).chars().count() }
+        };
         let part = || source.chars().skip(first).take(LONGEST);
         let mut line = if first > 0 { "… ".to_owned() } else { String::new() };
         let indent = line.chars().count();

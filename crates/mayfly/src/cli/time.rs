@@ -78,7 +78,10 @@ mod tests {
     fn the_past_is_told_in_the_largest_unit_that_says_enough() {
         let ago = |seconds: i64| ago(0, seconds * 1_000_000);
         let told = [-5, 0, 59, 60, 3599, 3600, 172_799, 172_800].map(ago);
-        assert_eq!(told, ["now", "now", "59s ago", "1m ago", "59m ago", "1h ago", "47h ago", "2d ago"]);
+        assert_eq!(
+            told,
+            ["now", "now", "59s ago", "1m ago", "59m ago", "1h ago", "47h ago", "2d ago"]
+        );
     }
 
     #[test]

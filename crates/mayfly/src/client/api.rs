@@ -34,15 +34,12 @@ pub(crate) enum Invoked {
         #[serde(default)]
         result: serde_json::Value,
     },
-    /// An HTTP handler's answer.
+    /// An HTTP handler's answer; its headers are passed over.
     Http {
         /// The invocation.
         invocation_id: InvocationId,
         /// The status.
         status: u16,
-        /// The headers, in their order.
-        #[serde(default)]
-        headers: Vec<(String, String)>,
         /// The body: text, or base64.
         body: String,
         /// Which of them.
@@ -71,13 +68,12 @@ pub(crate) struct LogsQuery {
 /// A node, as commands use it.
 pub(crate) struct Client {
     http: Http,
-    by: FoundBy,
 }
 
 impl Client {
     /// A client of `node`. Nothing is sent yet.
     pub(crate) fn new(node: &Node) -> Self {
-        Self { http: Http::new(node), by: node.by.clone() }
+        Self { http: Http::new(node) }
     }
 
     /// The node's address.
@@ -87,7 +83,7 @@ impl Client {
 
     /// What told the address.
     pub(crate) fn found_by(&self) -> &FoundBy {
-        &self.by
+        self.http.found_by()
     }
 
     /// Which of these artifacts must be uploaded.
@@ -125,7 +121,11 @@ impl Client {
     }
 
     /// Deploys. The same `op` deploys once, however often it is sent.
-    pub(crate) fn deploy(&self, op: OperationId, deploy: &DeployRequest) -> Result<Deployed, Error> {
+    pub(crate) fn deploy(
+        &self,
+        op: OperationId,
+        deploy: &DeployRequest,
+    ) -> Result<Deployed, Error> {
         let body = json(deploy);
         retried(|| {
             self.http.json(Request {

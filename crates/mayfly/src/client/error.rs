@@ -3,6 +3,8 @@
 use mayfly_runtime_api::Diagnostic;
 use serde::Deserialize;
 
+use super::FoundBy;
+
 /// What the node itself says is wrong.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct ApiError {
@@ -29,6 +31,8 @@ pub(crate) enum Error {
     Unreachable {
         /// The node's address.
         url: String,
+        /// What told the address.
+        by: FoundBy,
         /// What the network says.
         reason: String,
     },

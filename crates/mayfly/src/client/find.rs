@@ -370,10 +370,7 @@ mod tests {
         scene.profile();
         for url in ["localhost:8081", "ftp://x", "http://u:p@x", "http://x/?q", "nonsense"] {
             let wanted = Wanted { url: Some(url.into()), ..Wanted::default() };
-            assert!(matches!(
-                find(&wanted, &scene.around, &|_| true),
-                Err(FindError::Url { .. })
-            ));
+            assert!(matches!(find(&wanted, &scene.around, &|_| true), Err(FindError::Url { .. })));
         }
         let wanted = Wanted { profile: Some("lab".into()), ..Wanted::default() };
         let error = find(&wanted, &scene.around, &|_| true).unwrap_err().to_string();

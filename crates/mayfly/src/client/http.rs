@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::{Agent, SendBody, Timeout};
 
 use super::find::is_loopback;
-use super::{ApiError, Error, Node, Token};
+use super::{ApiError, Error, FoundBy, Node, Token};
 
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ impl Request<'_> {
 pub(crate) struct Http {
     agent: Agent,
     url: String,
+    by: FoundBy,
     token: Option<Token>,
 }
 
@@ -72,17 +73,24 @@ impl Http {
         if url::Url::parse(&node.url).is_ok_and(|url| is_loopback(&url)) {
             config = config.proxy(None);
         }
-        Self { agent: config.build().new_agent(), url: node.url.clone(), token: node.token.clone() }
+        let Node { url, token, by } = node.clone();
+        Self { agent: config.build().new_agent(), url, by, token }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
+    /// What told the address.
+    pub(crate) fn found_by(&self) -> &FoundBy {
+        &self.by
+    }
+
     /// Makes a call and reads its answer as `T`.
     pub(crate) fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
         let body = self.bytes(request)?;
-        serde_json::from_slice(&body).map_err(|error| self.strange(format!("its answer is {error}")))
+        serde_json::from_slice(&body)
+            .map_err(|error| self.strange(format!("its answer is {error}")))
     }
 
     /// Makes a call and reads its answer.
@@ -106,7 +114,7 @@ impl Http {
             Content::Json(_) => head.header(header::CONTENT_TYPE, "application/json"),
             Content::Stream(_, length) => head
                 .header(header::CONTENT_TYPE, "application/octet-stream")
-                .header(header::CONTENT_LENGTH, length),
+                .header(header::CONTENT_LENGTH, *length),
         };
         let wrong = |error: http::Error| self.strange(error.to_string());
         let answer = match request.body {
@@ -119,7 +127,11 @@ impl Http {
         let mut answer = answer.map_err(|error| self.failed(error))?;
         let body = answer.body_mut().with_config().limit(MOST).read_to_vec();
         let body = body.map_err(|error| self.failed(error))?;
-        if answer.status().is_success() { Ok(body) } else { Err(self.refused(answer.status(), &body)) }
+        if answer.status().is_success() {
+            Ok(body)
+        } else {
+            Err(self.refused(answer.status(), &body))
+        }
     }
 
     fn run(
@@ -151,7 +163,11 @@ impl Http {
 
     fn failed(&self, error: ureq::Error) -> Error {
         let url = self.url.clone();
-        let unreachable = |reason: &str| Error::Unreachable { url: url.clone(), reason: reason.into() };
+        let unreachable = |reason: &str| Error::Unreachable {
+            url: url.clone(),
+            by: self.by.clone(),
+            reason: reason.into(),
+        };
         match error {
             ureq::Error::HostNotFound => unreachable("the host's name is unknown"),
             ureq::Error::ConnectionFailed => unreachable("the connection failed"),

@@ -10,7 +10,9 @@ mod profiles;
 
 pub(crate) use api::{Client, Invoked, LogsQuery};
 pub(crate) use error::{ApiError, Error};
-pub(crate) use find::{DEFAULT_DATA, FindError, FoundBy, Node, Surroundings, Wanted, find};
+pub(crate) use find::{
+    DEFAULT_DATA, FindError, FoundBy, Node, Surroundings, Wanted, find, is_loopback,
+};
 pub(crate) use profiles::{Profile, ProfileError, Profiles, Token};
 
 #[cfg(test)]

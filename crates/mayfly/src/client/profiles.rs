@@ -63,11 +63,11 @@ pub(crate) enum ProfileError {
         source: io::Error,
     },
     /// Others may read the tokens.
-    #[error(
-        "{} holds tokens and others may read it: `chmod 600 {0}`",
-        .0.display()
-    )]
-    Open(PathBuf),
+    #[error("{0} holds tokens and others may read it: `chmod 600 {0}`", path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not what `mayfly login` writes.
     #[error("{} cannot be read: {reason}; correct it, or remove it and log in again", path.display())]
     Form {
@@ -90,7 +90,7 @@ impl Profiles {
             other => other.map_err(failed)?,
         };
         if metadata.permissions().mode() & 0o077 != 0 {
-            return Err(ProfileError::Open(path.into()));
+            return Err(ProfileError::Open { path: path.into() });
         }
         let text = fs::read_to_string(path).map_err(failed)?;
         toml::from_str(&text).map_err(|error| ProfileError::Form {

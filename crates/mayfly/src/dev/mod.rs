@@ -3,50 +3,43 @@
 mod report;
 mod watch;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use mayfly_control_api::{Caller, DeployRequest, DeployedCode, Error};
+use mayfly_control_api::{Caller, DeployRequest, DeployedCode};
 use mayfly_state_api::{GoLive, LogQuery};
 use mayfly_types::{AppKey, AppName, Fault, FaultCode, OperationId, TenantName};
 
+use crate::cli::{AppSource, DevArgs, Failure, PackedApp, Palette, SourceError};
 use crate::config::Config;
-use crate::local::LocalApp;
-use crate::node::{Listen, Mode, Node, Options_, shown, stop_signal};
-
-/// What the command line asks for.
-#[derive(Debug)]
-pub(crate) struct DevOptions {
-    pub(crate) path: PathBuf,
-    pub(crate) listen: Listen,
-    pub(crate) admin: Listen,
-    pub(crate) data: Option<PathBuf>,
-}
+use crate::node::{Listen, Mode, Node, NodeOptions, stop_signal};
 
 /// How long a `logs` query of the terminal waits for the next line.
 const LOG_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs until it is told to stop.
-pub(crate) async fn run(options: DevOptions) -> anyhow::Result<()> {
+pub(crate) fn run(args: DevArgs) -> Result<(), Failure> {
+    crate::start::log_to_stderr("warn");
+    Ok(crate::start::block_on(develop(args))?)
+}
+
+async fn develop(args: DevArgs) -> anyhow::Result<()> {
     let began = Instant::now();
-    let DevOptions { path, listen, admin, data } = options;
+    let (listen, admin) = (listen(args.listen(), 8080), listen(args.admin(), 8081));
     anyhow::ensure!(
         admin.address.ip().is_loopback(),
         "the admin listener of `mayfly dev` stays on loopback, and {} is not: use `mayfly serve` \
          for a node that others reach",
         admin.address
     );
-    let app = LocalApp::open(&path, None);
-    // Whether or not the manifest is right now, the name and the directory are needed to start.
-    let (base, name) = match &app {
-        Ok(app) => (app.base.clone(), app.manifest.app().clone()),
-        Err(_) => fallback(&path)?,
-    };
-    let data = data.unwrap_or_else(|| base.join(".mayfly"));
+    let path = std::path::absolute(args.path())?;
+    let (base, name) = place(&path)?;
+    let data = args.data().map_or_else(|| base.join(".mayfly"), Path::to_owned);
     let key = AppKey::new(TenantName::fallback(), name.clone());
-    let node = Node::start(Options_ {
+    let node = Node::start(NodeOptions {
         data: data.clone(),
         listen,
         admin,
@@ -60,8 +53,8 @@ pub(crate) async fn run(options: DevOptions) -> anyhow::Result<()> {
         .context("write .mayfly/admin")?;
 
     let caller = Caller { tenant: TenantName::fallback(), name: "dev".into() };
-    let mut session = Session { path, name, caller, node: &node, last: None };
-    let mut changes = watch::Changes::start(&base)?;
+    let mut session = Session { wrong: None, path, name, caller, node: &node, last: None };
+    let mut changes = watch::Changes::start(&base, &data)?;
     let deployed = session.reload().await;
     report::started(&node, deployed, began.elapsed());
 
@@ -79,21 +72,40 @@ pub(crate) async fn run(options: DevOptions) -> anyhow::Result<()> {
     stopped
 }
 
-fn fallback(path: &Path) -> anyhow::Result<(PathBuf, AppName)> {
-    let path = std::path::absolute(path)?;
-    anyhow::ensure!(path.exists(), "{} does not exist", shown(&path));
-    let base = match path.is_dir() {
-        true => path.clone(),
-        false => path.parent().unwrap_or(Path::new("/")).to_owned(),
+/// A port that nobody asked for moves to the next free one.
+fn listen(address: Option<SocketAddr>, port: u16) -> Listen {
+    let fallback = || (Ipv4Addr::LOCALHOST, port).into();
+    Listen { address: address.unwrap_or_else(fallback), asked_for: address.is_some() }
+}
+
+/// The app's directory and name. Both are needed to start, whether or not the manifest is right.
+fn place(path: &Path) -> anyhow::Result<(PathBuf, AppName)> {
+    if let Ok(app) = AppSource::open(path, None) {
+        return Ok((app.directory().to_owned(), app.manifest().app().clone()));
+    }
+    let is_directory = std::fs::metadata(path)
+        .with_context(|| format!("{} cannot be opened", path.display()))?
+        .is_dir();
+    let base = match is_directory {
+        true => path,
+        false => path.parent().unwrap_or(Path::new("/")),
     };
-    let stem = base.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    Ok((base.clone(), mayfly_manifest::app_name_from(&stem)))
+    anyhow::ensure!(
+        !is_directory || base.join("mayfly.toml").exists(),
+        "{} has no mayfly.toml: `mayfly init` starts an app; a single file needs none: \
+         `mayfly dev hello.js`",
+        path.display()
+    );
+    let name = base.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
+    Ok((base.to_owned(), mayfly_manifest::app_name_from(&name)))
 }
 
 /// What was deployed last, by content.
 type Fingerprint = (String, Vec<mayfly_types::Digest>);
 
 struct Session<'a> {
+    /// What was last seen to be wrong; the same again is not told again.
+    wrong: Option<String>,
     path: PathBuf,
     name: AppName,
     caller: Caller,
@@ -118,15 +130,20 @@ impl Session<'_> {
     async fn reload(&mut self) -> bool {
         match self.deploy().await {
             Ok(notes) => {
+                self.wrong = None;
                 self.node.notice.store(None);
                 report::notes(&notes);
                 true
             }
             Err(problem) => {
                 self.last = None;
-                report::problem(&problem);
-                let fault = Fault::new(FaultCode::FunctionError, problem.title)
-                    .with_detail(problem.text);
+                let text = problem.text(Palette::Plain);
+                let wrong = Some(format!("{}\n{text}", problem.title));
+                if self.wrong != wrong {
+                    report::problem(&problem);
+                    self.wrong = wrong;
+                }
+                let fault = Fault::new(FaultCode::FunctionError, problem.title).with_detail(text);
                 self.node.notice.store(Some(Arc::new(fault)));
                 false
             }
@@ -136,21 +153,22 @@ impl Session<'_> {
     async fn deploy(&mut self) -> Result<Vec<String>, report::Problem> {
         let path = self.path.clone();
         let packed = tokio::task::spawn_blocking(move || {
-            let app = LocalApp::open(&path, None)?;
-            let packed = app.pack()?;
-            anyhow::Ok((app, packed))
+            let app = AppSource::open(&path, None)?;
+            let packed: PackedApp = app.pack()?;
+            Ok::<_, SourceError>((app, packed))
         });
-        let packed = packed.await.map_err(|error| report::Problem::plain(&error.into()))?;
-        let (app, packed) = packed.map_err(|error| report::Problem::local(&error))?;
-        if app.manifest.app() != &self.name {
-            let error = anyhow::anyhow!(
-                "the app's name changed from `{}` to `{}`: start `mayfly dev` again",
+        let packed = packed.await.map_err(report::Problem::plain)?;
+        let (app, packed) = packed.map_err(report::Problem::local)?;
+        let manifest = app.manifest();
+        // A name that was not known at the start, because the manifest was wrong, is taken.
+        if manifest.app() != &self.name {
+            return Err(report::Problem::plain(format!(
+                "the app is called `{}` now, and was `{}` at the start: start `mayfly dev` again",
+                manifest.app(),
                 self.name,
-                app.manifest.app()
-            );
-            return Err(report::Problem::plain(&error));
+            )));
         }
-        let text = app.manifest.text().to_owned();
+        let text = manifest.text().to_owned();
         let digests = packed.values().map(mayfly_artifact::Packed::digest).collect();
         let fingerprint = (text.clone(), digests);
         if self.last.as_ref() == Some(&fingerprint) {
@@ -162,12 +180,12 @@ impl Session<'_> {
             let digest = code.digest();
             let files = code.files().to_vec();
             let missing = control.missing_artifacts(&self.caller, &[digest]).await;
-            if !missing.map_err(|error| report::Problem::control(&error))?.is_empty() {
+            if !missing.map_err(report::Problem::control)?.is_empty() {
                 let content = Box::pin(std::io::Cursor::new(code.into_bytes()));
                 control
                     .upload_artifact(&self.caller, digest, content)
                     .await
-                    .map_err(|error| report::Problem::control(&error))?;
+                    .map_err(report::Problem::control)?;
             }
             artifacts.insert(function, DeployedCode { artifact: digest, files });
         }
@@ -175,7 +193,7 @@ impl Session<'_> {
         let deployed = control
             .deploy(&self.caller, OperationId::new(), request)
             .await
-            .map_err(|error: Error| report::Problem::control(&error))?;
+            .map_err(report::Problem::control)?;
         self.last = Some(fingerprint);
         Ok(deployed.notes)
     }

@@ -19,21 +19,22 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    pub(super) fn start(base: &Path) -> anyhow::Result<Self> {
+    pub(super) fn start(base: &Path, data: &Path) -> anyhow::Result<Self> {
         let (sender, events) = mpsc::unbounded_channel();
-        let root = base.to_owned();
+        let base = std::path::absolute(base)?;
+        let (root, data) = (base.clone(), std::path::absolute(data)?);
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             if matches!(event.kind, EventKind::Access(_)) {
                 return;
             }
-            if event.paths.iter().any(|path| counts(&root, path)) {
+            if event.paths.iter().any(|path| !path.starts_with(&data) && counts(&root, path)) {
                 let _ = sender.send(());
             }
         })
         .context("watch files for changes")?;
         watcher
-            .watch(base, RecursiveMode::Recursive)
+            .watch(&base, RecursiveMode::Recursive)
             .with_context(|| format!("watch {} for changes", base.display()))?;
         Ok(Self { events, _watcher: watcher })
     }

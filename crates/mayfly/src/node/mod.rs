@@ -2,20 +2,21 @@
 
 mod code;
 mod seal;
+mod serve;
 mod token;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
-use mayfly_control::admin::{self, AdminState, HostPolicy};
-use mayfly_control::{ControlParts, ControlService, Follower};
+use mayfly_control::admin::{self, AdminState, HostPolicy, Readiness};
+use mayfly_control::{ControlLimits, ControlParts, ControlService, Follower, Urls};
 use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
@@ -31,7 +32,10 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
-pub(crate) use token::read as read_token;
+pub(crate) use serve::serve;
+
+/// The argument that makes this program the child in which a `js` function is prepared.
+pub(crate) const PREPARE_JS: &str = "__prepare-js";
 
 /// How long idle slots and images of the `js` runtime are kept.
 const JS_IDLE: Duration = Duration::from_secs(10);
@@ -54,7 +58,7 @@ pub(crate) enum Mode {
 
 /// What a node starts from.
 #[derive(Debug, Clone)]
-pub(crate) struct Options_ {
+pub(crate) struct NodeOptions {
     pub(crate) data: PathBuf,
     pub(crate) listen: Listen,
     pub(crate) admin: Listen,
@@ -83,8 +87,8 @@ pub(crate) struct Node {
 
 impl Node {
     /// Starts every part and returns when the node answers.
-    pub(crate) async fn start(options: Options_) -> anyhow::Result<Self> {
-        let Options_ { data, listen, admin, mode, config, reset } = options;
+    pub(crate) async fn start(options: NodeOptions) -> anyhow::Result<Self> {
+        let NodeOptions { data, listen, admin, mode, config, reset } = options;
         raise_descriptors();
         // Ports come first: whoever starts a second node by mistake learns it at once.
         let ingress = bind(listen).await?;
@@ -104,7 +108,10 @@ impl Node {
             Mode::Dev(_) => data.root().join("token"),
             Mode::Serve => data.root().join("admin-token"),
         };
-        token::ensure(store.as_ref(), &tenant, &token_file).await?;
+        token::ensure(store.as_ref(), &tenant, &token_file, now_us()).await?;
+        let spool = data.cache().join("uploads");
+        std::fs::create_dir_all(&spool)
+            .with_context(|| format!("make the directory {}", spool.display()))?;
 
         let code = Arc::new(code::ArtifactCode::open(data.cache().join("code"), artifacts.clone())?);
         let client = client(&config, [ingress_address, admin_address])?;
@@ -155,9 +162,11 @@ impl Node {
             logs: logs.clone(),
             runtimes,
             sealer,
-            view: view.clone(),
+            progress: follower.progress(),
             urls,
-            limits: mayfly_artifact::Limits::default(),
+            clock: Arc::new(now_us),
+            spool,
+            limits: ControlLimits::default(),
         }));
 
         let (stop, stopping) = watch::channel(false);
@@ -181,12 +190,16 @@ impl Node {
             invoke: Arc::new(invoker.clone()),
             ready: {
                 let ready = ready.clone();
-                Arc::new(move || ready.load(Ordering::Relaxed))
+                Arc::new(move || match ready.load(Ordering::Relaxed) {
+                    true => Readiness::Ready,
+                    false => Readiness::Draining,
+                })
             },
-            hosts: match mode {
+            allowed_hosts: match mode {
                 Mode::Dev(_) => HostPolicy::Loopback,
                 Mode::Serve => HostPolicy::Any,
             },
+            pages: axum::Router::new(),
         });
         let ingress = Server::new(ingress)?;
         let servers = vec![
@@ -227,30 +240,31 @@ impl Node {
     }
 }
 
+/// How long the admin listener waits for its last answers. A long poll of `logs -f` that is cut off
+/// loses nothing: it goes on from its position.
+const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+
 async fn serve_admin(
     listener: TcpListener,
     router: axum::Router,
     mut stop: watch::Receiver<bool>,
 ) {
-    let stopped = async move {
-        let _ = stop.wait_for(|stop| *stop).await;
+    let mut stopping = stop.clone();
+    let graceful = async move {
+        let _ = stopping.wait_for(|stop| *stop).await;
     };
-    // Long polls of `logs -f` end with the process: nothing is lost with them.
-    let served = axum::serve(listener, router).with_graceful_shutdown(stopped);
-    let limit = Duration::from_secs(3);
+    let drained = async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+        tokio::time::sleep(ADMIN_DRAIN).await;
+    };
     tokio::select! {
-        served = served => {
+        served = axum::serve(listener, router).with_graceful_shutdown(graceful) => {
             if let Err(error) = served {
                 tracing::error!(%error, "the admin listener failed");
             }
         }
-        () = after_stop(limit) => {}
+        () = drained => {}
     }
-}
-
-/// Never ends before the process is told to stop; the caller's `select` drops it.
-async fn after_stop(_limit: Duration) {
-    std::future::pending::<()>().await;
 }
 
 fn log_limits(config: &Config) -> LogLimits {
@@ -278,7 +292,7 @@ fn client(config: &Config, listeners: [SocketAddr; 2]) -> anyhow::Result<Arc<Cli
 /// This program again, as the process that prepares code. `/proc/self/exe` names the running
 /// program even when its file was replaced by an upgrade.
 fn prepare_command() -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), crate::cli::PREPARE_JS.into()]
+    vec!["/proc/self/exe".into(), PREPARE_JS.into()]
 }
 
 /// Listens on an address; a port that nobody asked for moves to the next free one.
@@ -304,7 +318,11 @@ async fn bind(listen: Listen) -> anyhow::Result<TcpListener> {
     }
 }
 
-type Urls = Arc<dyn Fn(&AppKey) -> Vec<String> + Send + Sync>;
+/// The time in UTC microseconds since 1970.
+fn now_us() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
 
 fn urls(mode: Mode, base: String, ingress: SocketAddr) -> Urls {
     let reachable = match ingress.ip() {
@@ -352,10 +370,4 @@ pub(crate) async fn stop_signal() -> anyhow::Result<()> {
         _ = terminate.recv() => {}
     }
     Ok(())
-}
-
-/// A path as a person would write it.
-pub(crate) fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
 }

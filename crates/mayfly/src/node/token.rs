@@ -5,7 +5,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context as _;
-use mayfly_control::bootstrap::ensure_admin_token;
+use mayfly_control::ensure_admin_token;
 use mayfly_state_api::ControlStore;
 use mayfly_types::TenantName;
 
@@ -14,9 +14,10 @@ pub(crate) async fn ensure(
     store: &dyn ControlStore,
     tenant: &TenantName,
     file: &Path,
+    now_us: i64,
 ) -> anyhow::Result<()> {
     let given = std::env::var("MAYFLY_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-    if let Some(token) = ensure_admin_token(store, tenant, given.as_deref()).await? {
+    if let Some(token) = ensure_admin_token(store, tenant, given.as_deref(), now_us).await? {
         write(file, &token).with_context(|| format!("write {}", file.display()))?;
     }
     Ok(())
@@ -28,10 +29,4 @@ fn write(file: &Path, token: &str) -> std::io::Result<()> {
     opened.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     writeln!(opened, "{token}")?;
     opened.sync_all()
-}
-
-/// The token in a file, if there is one.
-pub(crate) fn read(file: &Path) -> Option<String> {
-    let token = std::fs::read_to_string(file).ok()?;
-    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
 }

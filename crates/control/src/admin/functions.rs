@@ -1,0 +1,148 @@
+//! Functions, and running them.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use mayfly_control_api::{Caller, FunctionDetail};
+use mayfly_runtime_api::{Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target};
+use mayfly_types::{AppKey, AppName, Fault, FaultCode, FunctionName, InvocationId};
+use serde::Serialize;
+use serde::de::IgnoredAny;
+
+use super::error::{ApiError, Failure, INVOCATION_ID};
+use super::extract::{Names, collect};
+use super::{AdminState, schema};
+
+/// Most bytes of an event, and of an answer.
+const EVENT: usize = 6 << 20;
+/// Longest name of a kind of event.
+const LONGEST_KIND: usize = 64;
+
+/// Shows a function of what is live.
+#[utoipa::path(get, path = "/v1/apps/{app}/functions/{function}", tag = "functions", operation_id = "show_function",
+    params(
+        ("app" = String, Path, description = "The app"),
+        ("function" = String, Path, description = "The function")),
+    responses(
+        (status = 200, description = "The function", body = schema::FunctionDetail),
+        (status = "default", description = "A failure", body = Failure)))]
+pub(super) async fn show(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Names((app, function)): Names<(AppName, FunctionName)>,
+) -> Result<axum::Json<FunctionDetail>, ApiError> {
+    Ok(axum::Json(state.control.function(&caller, &app, &function).await?))
+}
+
+/// Runs a function on an event and waits for what comes of it.
+#[utoipa::path(post, path = "/v1/apps/{app}/functions/{function}/invocations", tag = "functions", operation_id = "invoke_function",
+    params(
+        ("app" = String, Path, description = "The app"),
+        ("function" = String, Path, description = "The function"),
+        ("x-mayfly-event" = Option<String>, Header, description = "The kind of event: `invoke`")),
+    request_body(content = Option<serde_json::Value>, description = "The event: any JSON; nothing is null"),
+    responses(
+        (status = 200, description = "It answered", body = schema::Invoked),
+        (status = "default", description = "It failed", body = Failure)))]
+pub(super) async fn invoke(
+    State(state): State<Arc<AdminState>>,
+    Extension(caller): Extension<Caller>,
+    Names((app, function)): Names<(AppName, FunctionName)>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let kind = kind(&parts.headers)?;
+    let json = event(collect(body, EVENT).await?)?;
+    let id = InvocationId::new();
+    let target = Target { app: AppKey::new(caller.tenant, app), function, release: None };
+    let payload = Payload::Event(EventRequest { kind, json });
+    let answer = state.invoke.invoke(Invocation { id, target, payload }).await;
+    let told = match answer {
+        Ok(Answer::Event(json)) => of_event(id, &json),
+        Ok(Answer::Http { head, body }) => of_http(id, &head, body).await,
+        Err(fault) => Err(fault),
+    };
+    let told = told.map_err(|fault| ApiError::of_invocation(id, fault))?;
+    let headers = [(CONTENT_TYPE, "application/json".to_owned()), (INVOCATION_ID, id.to_string())];
+    Ok((headers, told).into_response())
+}
+
+fn kind(headers: &HeaderMap) -> Result<String, ApiError> {
+    let Some(kind) = headers.get("x-mayfly-event") else { return Ok("invoke".into()) };
+    let fits = |kind: &&str| {
+        (1..=LONGEST_KIND).contains(&kind.len())
+            && kind.bytes().all(|c| c.is_ascii_alphanumeric() || b"-_.:".contains(&c))
+    };
+    let kind = kind.to_str().ok().filter(fits);
+    kind.map(str::to_owned).ok_or_else(|| {
+        ApiError::bad_request("the header x-mayfly-event takes letters, digits and `-_.:`")
+    })
+}
+
+fn event(body: Bytes) -> Result<Bytes, ApiError> {
+    if body.is_empty() {
+        return Ok(Bytes::from_static(b"null"));
+    }
+    match serde_json::from_slice::<IgnoredAny>(&body) {
+        Ok(_) => Ok(body),
+        Err(error) => Err(ApiError::bad_request(format!("the event is no JSON: {error}"))),
+    }
+}
+
+/// The result is passed on as it is: reading it into numbers of our own could change them.
+fn of_event(id: InvocationId, json: &[u8]) -> Result<Bytes, Fault> {
+    let json = if json.is_empty() { b"null" } else { json };
+    if json.len() > EVENT {
+        return Err(too_large());
+    }
+    if serde_json::from_slice::<IgnoredAny>(json).is_err() {
+        return Err(Fault::new(FaultCode::InvalidResponse, "the function's result is no JSON"));
+    }
+    let mut told =
+        format!("{{\"invocation_id\":\"{id}\",\"kind\":\"event\",\"result\":").into_bytes();
+    told.extend_from_slice(json);
+    told.push(b'}');
+    Ok(told.into())
+}
+
+#[derive(Serialize)]
+struct Http<'a> {
+    invocation_id: InvocationId,
+    kind: &'static str,
+    status: u16,
+    headers: Vec<(&'a str, String)>,
+    body: String,
+    base64: bool,
+}
+
+async fn of_http<'a>(id: InvocationId, head: &'a ResponseHead, body: Body) -> Result<Bytes, Fault> {
+    let body = match body.collect(EVENT).await {
+        // The caller sent nothing too large: the function did.
+        Err(fault) if fault.code == FaultCode::PayloadTooLarge => return Err(too_large()),
+        body => body?,
+    };
+    let (body, base64) = match String::from_utf8(body.into()) {
+        Ok(text) => (text, false),
+        Err(binary) => (STANDARD.encode(binary.as_bytes()), true),
+    };
+    let header = |(name, value): (&'a http::HeaderName, &http::HeaderValue)| {
+        (name.as_str(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    let headers = head.headers.iter().map(header).collect();
+    let status = head.status.as_u16();
+    let told = Http { invocation_id: id, kind: "http", status, headers, body, base64 };
+    let told = serde_json::to_vec(&told);
+    told.map(Bytes::from).map_err(|error| Fault::new(FaultCode::Internal, error.to_string()))
+}
+
+fn too_large() -> Fault {
+    let text = format!("the function's answer is larger than {EVENT} bytes");
+    Fault::new(FaultCode::InvalidResponse, text)
+}

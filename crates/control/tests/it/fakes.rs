@@ -1,0 +1,128 @@
+//! A runtime, an invoker and logs that do as a test tells them.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use mayfly_control::{SealError, Sealer};
+use mayfly_runtime_api::{
+    Answer, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared, Runtime,
+    StartRequest,
+};
+use mayfly_state_api::{Error, LogLine, LogQuery, LogStore};
+use mayfly_state_embedded::Keys;
+use mayfly_types::{AppKey, Digest, Fault, FaultCode, HandlerStyle};
+use tokio::sync::{Notify, watch};
+
+/// Prepares everything but what it was told not to.
+#[derive(Default)]
+pub(crate) struct FakeRuntime {
+    refused: Mutex<HashMap<Digest, PrepareError>>,
+    asked: Mutex<Vec<Digest>>,
+}
+
+impl FakeRuntime {
+    pub(crate) fn refuse(&self, artifact: Digest, error: PrepareError) {
+        self.refused.lock().unwrap().insert(artifact, error);
+    }
+
+    /// What was asked for since the last call.
+    pub(crate) fn asked(&self) -> Vec<Digest> {
+        std::mem::take(&mut self.asked.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Runtime for FakeRuntime {
+    async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
+        self.asked.lock().unwrap().push(request.artifact);
+        match self.refused.lock().unwrap().get(&request.artifact) {
+            Some(error) => Err(error.clone()),
+            None => Ok(Prepared { style: HandlerStyle::Fetch, logs: vec!["top level".into()] }),
+        }
+    }
+
+    async fn start(&self, _request: StartRequest) -> Result<std::sync::Arc<dyn Instance>, Fault> {
+        Err(Fault::new(FaultCode::Internal, "nothing starts here"))
+    }
+}
+
+/// Answers each invocation with what comes next.
+#[derive(Default)]
+pub(crate) struct FakeInvoke {
+    pub(crate) answers: Mutex<Vec<Result<Answer, Fault>>>,
+    pub(crate) taken: Mutex<Vec<Invocation>>,
+}
+
+#[async_trait]
+impl Invoke for FakeInvoke {
+    async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
+        self.taken.lock().unwrap().push(invocation);
+        self.answers.lock().unwrap().remove(0)
+    }
+}
+
+/// Logs in memory, which tell when they are read.
+pub(crate) struct MemoryLogs {
+    lines: Mutex<Vec<LogLine>>,
+    position: watch::Sender<u64>,
+    pub(crate) read: Notify,
+}
+
+impl Default for MemoryLogs {
+    fn default() -> Self {
+        Self { lines: Mutex::default(), position: watch::channel(0).0, read: Notify::new() }
+    }
+}
+
+#[async_trait]
+impl LogStore for MemoryLogs {
+    fn append(&self, line: LogLine) {
+        let mut lines = self.lines.lock().unwrap();
+        lines.push(line);
+        self.position.send_replace(lines.len() as u64);
+    }
+
+    async fn query(&self, query: LogQuery) -> Result<(Vec<LogLine>, u64), Error> {
+        let lines = self.lines.lock().unwrap();
+        let after = usize::try_from(query.after.unwrap_or(0)).unwrap();
+        let fits = |line: &&LogLine| {
+            line.app == query.app
+                && query.function.as_ref().is_none_or(|function| *function == line.function)
+        };
+        let found = lines.iter().skip(after).filter(fits).take(query.limit).cloned().collect();
+        self.read.notify_one();
+        Ok((found, lines.len() as u64))
+    }
+
+    fn position(&self) -> watch::Receiver<u64> {
+        self.position.subscribe()
+    }
+
+    async fn flush(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn delete_app(&self, app: &AppKey) -> Result<(), Error> {
+        self.lines.lock().unwrap().retain(|line| line.app != *app);
+        Ok(())
+    }
+}
+
+/// The embedded keys, as the binary adapts them.
+pub(crate) struct KeysSealer(pub(crate) Keys);
+
+impl Sealer for KeysSealer {
+    fn key_id(&self) -> String {
+        self.0.key_id().to_owned()
+    }
+
+    fn seal(&self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
+        self.0.seal(aad, plain).map_err(|error| SealError::Failed(error.to_string()))
+    }
+
+    fn open(&self, key_id: &str, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
+        let opened = self.0.unseal(key_id, aad, sealed);
+        opened.map(|value| value.to_vec()).map_err(|_| SealError::Damaged)
+    }
+}

@@ -1,0 +1,49 @@
+//! `mayfly serve`: a node in the foreground.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use super::{Listen, Mode, Node, NodeOptions, stop_signal};
+use crate::cli::{Failure, ServeArgs};
+use crate::config::Config;
+
+/// Runs a node until it is told to stop.
+pub(crate) fn serve(args: ServeArgs) -> Result<(), Failure> {
+    crate::start::log_to_stderr("info");
+    let run = async {
+        let mut config = match &args.config {
+            Some(file) => Config::read(file)?,
+            None => Config::default(),
+        };
+        config.base = args.base.or(config.base);
+        run(NodeOptions {
+            data: args.data.unwrap_or_else(|| PathBuf::from(".mayfly-node")),
+            listen: listen(args.listen, 8080),
+            admin: listen(args.admin, 8081),
+            mode: Mode::Serve,
+            config,
+            reset: args.js_reset.map(Into::into),
+        })
+        .await
+    };
+    Ok(crate::start::block_on(run)?)
+}
+
+/// A node that serves stays where it is asked to be: a port that is taken is an error.
+fn listen(address: Option<SocketAddr>, port: u16) -> Listen {
+    let address = address.unwrap_or_else(|| (Ipv4Addr::LOCALHOST, port).into());
+    Listen { address, asked_for: true }
+}
+
+#[allow(clippy::print_stdout, reason = "these lines are the command's output")]
+async fn run(options: NodeOptions) -> anyhow::Result<()> {
+    let node = Node::start(options).await?;
+    println!("ingress http://{}", node.ingress);
+    println!("admin http://{}", node.admin);
+    println!("token {}", node.token_file.display());
+    println!("ready");
+    stop_signal().await?;
+    tracing::info!("stopping: requests under way may finish");
+    node.stop().await;
+    Ok(())
+}

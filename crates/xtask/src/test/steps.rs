@@ -1,0 +1,67 @@
+//! The steps, the quick ones first.
+
+use super::Step;
+use crate::js_engine;
+use crate::shell::{cargo, command, npm_ci, root, run, which};
+
+pub(super) const ALL: &[Step] = &[
+    Step {
+        name: "format",
+        what: "sources are as rustfmt writes them",
+        run: || run(cargo().args(["fmt", "--all", "--", "--check"])),
+    },
+    Step {
+        name: "js-engine",
+        what: "the engine's module is the one of its sources",
+        run: js_engine::check,
+    },
+    Step { name: "js", what: "the Web API layer does what Node's does", run: js },
+    Step {
+        name: "deny",
+        what: "licences, sources and versions of dependencies",
+        // Not `advisories`, because that needs a database from the network: it would make a test
+        // fail for what somebody published today.
+        run: || run(cargo().args(["deny", "check", "bans", "licenses", "sources"])),
+    },
+    Step {
+        name: "clippy",
+        what: "lints of all targets",
+        run: || {
+            let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+            run(cargo().args(lints))
+        },
+    },
+    Step { name: "tests", what: "unit and integration tests", run: tests },
+    Step {
+        name: "doctests",
+        what: "examples in the documentation",
+        run: || run(cargo().args(["test", "--workspace", "--doc"])),
+    },
+    Step {
+        name: "docs",
+        what: "the documentation builds without a warning",
+        run: || {
+            let mut cargo = cargo();
+            run(cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+        },
+    },
+    Step {
+        name: "fuzz",
+        what: "fuzz targets compile",
+        run: || run(cargo().args(["check", "--bins"]).current_dir(root().join("fuzz"))),
+    },
+];
+
+fn js() -> anyhow::Result<()> {
+    let guest = root().join("guest/js-engine");
+    npm_ci(&guest)?;
+    // Its tests build the layer first.
+    run(command("npm", &guest).arg("test"))
+}
+
+fn tests() -> anyhow::Result<()> {
+    if which("cargo-nextest").is_some() {
+        return run(cargo().args(["nextest", "run", "--workspace", "--no-fail-fast"]));
+    }
+    run(cargo().args(["test", "--workspace", "--all-targets", "--no-fail-fast"]))
+}
