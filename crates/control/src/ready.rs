@@ -81,10 +81,8 @@ impl ControlService {
         let Some(runtime) = self.parts.runtimes.get(&config.runtime) else {
             let has = self.parts.runtimes.keys().map(|kind| format!("`{kind}`"));
             let has = has.collect::<Vec<_>>().join(", ");
-            let message = format!(
-                "function {name} needs the runtime `{}`, which this node lacks",
-                config.runtime
-            );
+            let kind = config.runtime;
+            let message = format!("function {name} needs the runtime `{kind}`, not on this node");
             let help = format!("this node runs {has}; `mayfly doctor` says what others need");
             return Err(Trouble::Code(vec![Diagnostic::new(message).help(help)]));
         };
@@ -102,7 +100,7 @@ impl ControlService {
             }
             Err(PrepareError::Platform(fault)) if fault.code.blame() == Blame::Platform => {
                 let detail = fault.detail.as_deref().unwrap_or_default();
-                tracing::warn!(%app, function = %name, fault = %fault, detail, "prepare a function");
+                tracing::warn!(%app, function = %name, %fault, detail, "prepare a function");
                 Err(Trouble::Platform(format!("function {name}: {fault}")))
             }
             Err(PrepareError::Platform(fault)) => {

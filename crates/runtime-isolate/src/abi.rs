@@ -195,6 +195,7 @@ fn emit(state: &mut SlotState, kind: u32, message: &[u8]) -> Option<()> {
             output.event = Some(json);
             output.ended = true;
         }
+        8 => state.compiled = Some(reader.0.to_vec()),
         _ => return None,
     }
     Some(())

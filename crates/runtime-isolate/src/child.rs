@@ -102,7 +102,7 @@ fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
                 std::fs::create_dir_all(directory)?;
             }
             write_maps(job, graph)?;
-            write_checked(&job.image, &delta.encode())?;
+            write_checked(&job.image, &delta.encode()?)?;
             let mut notes = graph.warnings.clone();
             notes.extend(logs);
             return Ok(JobResult::Ready(Prepared { style, logs: notes }));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mayfly_types::Digest;
@@ -61,6 +61,8 @@ pub(crate) struct Engine {
     base: Base,
     base_image: Arc<Image>,
     running: AtomicUsize,
+    /// The ticker sleeps until it is woken.
+    asleep: AtomicBool,
     ticker: std::sync::OnceLock<std::thread::Thread>,
     clock: AtomicU64,
 }
@@ -111,6 +113,7 @@ impl Engine {
             base,
             base_image,
             running: AtomicUsize::new(0),
+            asleep: AtomicBool::new(false),
             ticker: std::sync::OnceLock::new(),
             clock: AtomicU64::new(1),
         }))
@@ -147,7 +150,10 @@ impl Engine {
     /// sleeps while none does.
     pub(crate) fn running(self: &Arc<Self>) -> Running {
         let ticker = self.ticker.get_or_init(|| spawn_ticker(self));
-        if self.running.fetch_add(1, Ordering::SeqCst) == 0 {
+        // Waking costs a system call, and most invocations end before the first tick.
+        if self.running.fetch_add(1, Ordering::SeqCst) == 0
+            && self.asleep.swap(false, Ordering::SeqCst)
+        {
             ticker.unpark();
         }
         Running(Arc::clone(self))
@@ -176,12 +182,18 @@ fn spawn_ticker(engine: &Arc<Engine>) -> std::thread::Thread {
             } else {
                 idle += 1;
             }
-            let park = idle > LINGER;
-            if !park {
+            let mut sleep = idle > LINGER;
+            if sleep {
+                engine.asleep.store(true, Ordering::SeqCst);
+                // Who began to run before the store above saw nobody asleep.
+                sleep = engine.running.load(Ordering::SeqCst) == 0;
+            }
+            if !sleep {
+                engine.asleep.store(false, Ordering::SeqCst);
                 engine.wasmtime.increment_epoch();
             }
             drop(engine);
-            if park {
+            if sleep {
                 // Wakes up now and then to see whether the engine is gone.
                 std::thread::park_timeout(Duration::from_secs(1));
             } else {

@@ -17,7 +17,10 @@ use crate::wire::{Reader, Writer};
 /// pages do.
 const MERGE: usize = 4;
 
-const MAGIC: &[u8; 8] = b"mayfly\x01\n";
+const MAGIC: &[u8; 8] = b"mayfly\x02\n";
+
+/// zstd's level: an image is read far more often than it is written, and soon after.
+const COMPRESSION: i32 = 1;
 
 /// A file in memory that can be mapped and never changes.
 #[derive(Debug)]
@@ -95,6 +98,10 @@ impl Base {
         self.sealed.len
     }
 
+    fn pages(&self) -> usize {
+        self.len() / PAGE
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.sealed.fd.as_fd()
     }
@@ -110,7 +117,7 @@ impl Base {
             size: self.len(),
             stack_pointer: self.stack_pointer,
             style: HandlerStyle::Fetch,
-            runs: Vec::new(),
+            changed: Vec::new(),
             pages: Vec::new(),
         };
         Image::new(self, delta)
@@ -128,49 +135,35 @@ pub(crate) struct Run {
     pub(crate) at: usize,
 }
 
-/// What differs from the base, as bytes.
+/// What differs from the base.
 pub(crate) struct Delta {
     base: Digest,
     size: usize,
     stack_pointer: i32,
     style: HandlerStyle,
-    runs: Vec<Run>,
+    /// Numbers of the pages that differ, rising.
+    changed: Vec<usize>,
+    /// Their content, in the same order.
     pages: Vec<u8>,
 }
 
 impl Delta {
     /// Compares a guest's memory with the base.
-    pub(crate) fn new(
-        base: &Base,
-        memory: &[u8],
-        stack_pointer: i32,
-        style: HandlerStyle,
-    ) -> Self {
+    pub(crate) fn new(base: &Base, memory: &[u8], stack_pointer: i32, style: HandlerStyle) -> Self {
         let zero = [0u8; PAGE];
-        let mut runs: Vec<Run> = Vec::new();
-        let base_pages = base.len() / PAGE;
+        let (mut changed, mut pages) = (Vec::new(), Vec::new());
         for (page, bytes) in memory.chunks_exact(PAGE).enumerate() {
-            let same = if page < base_pages { base.sealed.page(page) == bytes } else { zero == bytes };
-            if same {
-                continue;
-            }
-            match runs.last_mut() {
-                Some(run) if page - (run.page + run.count) <= MERGE => {
-                    run.count = page + 1 - run.page;
-                }
-                _ => runs.push(Run { page, count: 1, at: 0 }),
+            let before = if page < base.pages() { base.sealed.page(page) } else { &zero };
+            if before != bytes {
+                changed.push(page);
+                pages.extend_from_slice(bytes);
             }
         }
-        let mut pages = Vec::new();
-        for run in &mut runs {
-            run.at = pages.len() / PAGE;
-            pages.extend_from_slice(&memory[run.page * PAGE..(run.page + run.count) * PAGE]);
-        }
-        Self { base: base.digest, size: memory.len(), stack_pointer, style, runs, pages }
+        Self { base: base.digest, size: memory.len(), stack_pointer, style, changed, pages }
     }
 
-    /// The file's bytes.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The file's bytes: a header, the numbers of the pages, their content compressed.
+    pub(crate) fn encode(&self) -> io::Result<Vec<u8>> {
         let mut writer = Writer::default();
         writer.0.extend_from_slice(MAGIC);
         writer.0.extend_from_slice(self.base.as_bytes());
@@ -179,12 +172,12 @@ impl Delta {
             HandlerStyle::Fetch => 0,
             HandlerStyle::Event => 1,
         });
-        writer.u32(self.runs.len() as u32);
-        for run in &self.runs {
-            writer.u32(run.page as u32).u32(run.count as u32);
+        writer.u32(self.changed.len() as u32);
+        for page in &self.changed {
+            writer.u32(*page as u32);
         }
-        writer.bytes(&self.pages);
-        writer.0
+        writer.bytes(&zstd::bulk::compress(&self.pages, COMPRESSION)?);
+        Ok(writer.0)
     }
 
     /// Reads a file; `None` when it is of another base or makes no sense.
@@ -197,23 +190,46 @@ impl Delta {
             0 => HandlerStyle::Fetch,
             _ => HandlerStyle::Event,
         };
-        let mut at = 0;
-        let mut runs = Vec::new();
-        for _ in 0..reader.u32()? {
-            let (page, count) = (reader.u32()? as usize, reader.u32()? as usize);
-            runs.push(Run { page, count, at });
-            at += count;
+        let count = reader.u32()? as usize;
+        let changed: Vec<usize> =
+            (0..count).map(|_| reader.u32().map(|page| page as usize)).collect::<Option<_>>()?;
+        let rising = changed.is_sorted_by(|before, after| before < after);
+        let fits = changed.last().is_none_or(|last| (last + 1) * PAGE <= size);
+        if !rising || !fits || size < base.len() {
+            return None;
         }
-        let pages = reader.bytes()?.to_vec();
-        let fits = |run: &Run| (run.page + run.count) * PAGE <= size;
-        (pages.len() == at * PAGE && runs.iter().all(fits) && size >= base.len()).then_some(Self {
+        let pages = zstd::bulk::decompress(reader.bytes()?, count * PAGE).ok()?;
+        (pages.len() == count * PAGE).then_some(Self {
             base: base.digest,
             size,
             stack_pointer,
             style,
-            runs,
+            changed,
             pages,
         })
+    }
+
+    /// Runs of pages for mapping, with their content: neighbours that are close become one run,
+    /// whose unchanged pages are the base's.
+    fn runs(&self, base: &Base) -> (Vec<Run>, Vec<u8>) {
+        let mut runs: Vec<Run> = Vec::new();
+        let mut content = Vec::with_capacity(self.pages.len() * 2);
+        for (page, bytes) in self.changed.iter().copied().zip(self.pages.chunks_exact(PAGE)) {
+            match runs.last_mut() {
+                Some(run) if page - (run.page + run.count) <= MERGE => {
+                    for between in run.page + run.count..page {
+                        match between < base.pages() {
+                            true => content.extend_from_slice(base.sealed.page(between)),
+                            false => content.extend_from_slice(&[0; PAGE]),
+                        }
+                    }
+                    run.count = page + 1 - run.page;
+                }
+                _ => runs.push(Run { page, count: 1, at: content.len() / PAGE }),
+            }
+            content.extend_from_slice(bytes);
+        }
+        (runs, content)
     }
 }
 
@@ -233,20 +249,20 @@ pub(crate) struct Image {
 
 impl Image {
     pub(crate) fn new(base: &Base, delta: Delta) -> io::Result<Self> {
-        let base_pages = base.len() / PAGE;
-        let last = delta.runs.last().map_or(0, |run| run.page + run.count);
-        let mut sources = vec![0u32; last.max(base_pages)];
-        for run in &delta.runs {
+        let (runs, content) = delta.runs(base);
+        let last = runs.last().map_or(0, |run| run.page + run.count);
+        let mut sources = vec![0u32; last.max(base.pages())];
+        for run in &runs {
             for i in 0..run.count {
                 sources[run.page + i] = (run.at + i + 1) as u32;
             }
         }
         Ok(Self {
-            sealed: Sealed::new("mayfly-js-image", &delta.pages)?,
+            sealed: Sealed::new("mayfly-js-image", &content)?,
             size: delta.size,
             stack_pointer: delta.stack_pointer,
             style: delta.style,
-            runs: delta.runs,
+            runs,
             sources,
             used: AtomicU64::new(0),
         })
@@ -281,7 +297,7 @@ impl Image {
     /// A page's content; `None` is all zero.
     pub(crate) fn page<'a>(&'a self, base: &'a Base, page: usize) -> Option<&'a [u8; PAGE]> {
         match *self.sources.get(page)? {
-            0 if page < base.len() / PAGE => Some(base.sealed.page(page)),
+            0 if page < base.pages() => Some(base.sealed.page(page)),
             0 => None,
             source => Some(self.sealed.page(source as usize - 1)),
         }

@@ -204,12 +204,13 @@ pub(crate) struct Regions {
 }
 
 impl Regions {
-    /// The region of the memory that this thread has just instantiated.
+    /// The region of the memory that this thread has just instantiated; those of older attempts
+    /// are dropped.
     pub(crate) fn take(&self) -> Option<Arc<Region>> {
         let me = std::thread::current().id();
         let mut newest = self.newest.lock().unwrap_or_else(|e| e.into_inner());
-        let index = newest.iter().position(|(thread, _)| *thread == me)?;
-        Some(newest.swap_remove(index).1)
+        let mine = newest.extract_if(.., |(thread, _)| *thread == me);
+        mine.last().map(|(_, region)| region)
     }
 }
 

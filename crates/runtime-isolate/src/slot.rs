@@ -71,6 +71,8 @@ pub(crate) struct SlotState {
     /// The answer of the latest synchronous call, until the guest takes it.
     pub(crate) answer: Vec<u8>,
     pub(crate) loaded: Option<Loaded>,
+    /// The Web API layer's bytecode.
+    pub(crate) compiled: Option<Vec<u8>>,
     pub(crate) began: Instant,
     pub(crate) began_us: i64,
     /// When a running guest is asked to stop.
@@ -98,6 +100,7 @@ impl SlotState {
             next_op: 1,
             answer: Vec::new(),
             loaded: None,
+            compiled: None,
             began: Instant::now(),
             began_us: 0,
             deadline: None,
@@ -154,7 +157,8 @@ pub(crate) struct Slot {
     memory: Memory,
     stack_pointer: Global,
     alloc: TypedFunc<u32, u32>,
-    boot: TypedFunc<(), u32>,
+    compile: TypedFunc<(), u32>,
+    boot: TypedFunc<u32, u32>,
     load: TypedFunc<u32, u32>,
     begin: TypedFunc<u32, u32>,
     settle: TypedFunc<u32, u32>,
@@ -204,10 +208,13 @@ impl Slot {
             // task at once would starve sockets while guests loop.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        store.set_epoch_deadline(1);
-        // The engine has no start function, so nothing runs and nothing can wait here.
-        let instance = futures_util::FutureExt::now_or_never(pre.instantiate_async(&mut store))
-            .ok_or_else(|| wasmtime::format_err!("instantiation waited"))??;
+        // What an instantiation runs of the engine may not be asked to yield: it is not awaited.
+        store.set_epoch_deadline(u64::MAX / 2);
+        // One that failed may have left its region.
+        regions.take();
+        let instance = now(pre.instantiate_async(&mut store))??;
+        let init = instance.get_typed_func::<(), ()>(&mut store, "mayfly_init")?;
+        now(init.call_async(&mut store, ()))??;
         let region = regions.take().ok_or_else(|| wasmtime::format_err!("no memory was made"))?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -217,6 +224,7 @@ impl Slot {
             .ok_or_else(|| wasmtime::format_err!("the engine exports no stack pointer"))?;
         Ok(Self {
             alloc: instance.get_typed_func(&mut store, "mayfly_alloc")?,
+            compile: instance.get_typed_func(&mut store, "mayfly_compile")?,
             boot: instance.get_typed_func(&mut store, "mayfly_boot")?,
             load: instance.get_typed_func(&mut store, "mayfly_load")?,
             begin: instance.get_typed_func(&mut store, "mayfly_begin")?,
@@ -230,20 +238,29 @@ impl Slot {
         })
     }
 
-    /// Boots the engine and gives its memory and stack pointer.
+    /// Boots the engine and gives its memory and stack pointer. One instance compiles the Web API
+    /// layer and another evaluates it, so that the image holds nothing of the compiler's.
     pub(crate) fn boot(
         engine: &wasmtime::Engine,
         pre: &InstancePre<SlotState>,
         regions: &Regions,
     ) -> wasmtime::Result<(Vec<u8>, i32)> {
-        let mut slot = Self::new(engine, pre, regions)?;
-        slot.store.set_epoch_deadline(u64::MAX / 2);
-        let booted = slot.boot.call_async(&mut slot.store, ());
-        let status = futures_util::FutureExt::now_or_never(booted)
-            .ok_or_else(|| wasmtime::format_err!("booting waited"))??;
-        if status != 1 {
+        let failed = |slot: &Slot| {
             let lines = slot.store.data().lines.join("\n");
-            return Err(wasmtime::format_err!("the Web API layer failed: {lines}"));
+            wasmtime::format_err!("the Web API layer failed: {lines}")
+        };
+        let mut first = Self::new(engine, pre, regions)?;
+        let compile = first.compile.clone();
+        now(compile.call_async(&mut first.store, ()))??;
+        let bytecode = first.store.data_mut().compiled.take().ok_or_else(|| failed(&first))?;
+
+        let mut slot = Self::new(engine, pre, regions)?;
+        let len = u32::try_from(bytecode.len())?;
+        let at = now(slot.alloc.call_async(&mut slot.store, len))??;
+        slot.memory.write(&mut slot.store, at as usize, &bytecode)?;
+        let boot = slot.boot.clone();
+        if now(boot.call_async(&mut slot.store, len))?? != 1 {
+            return Err(failed(&slot));
         }
         Ok(slot.snapshot())
     }
@@ -307,9 +324,7 @@ impl Slot {
     /// Lets wasmtime read the region's size anew: growing by nothing does that (a test holds
     /// wasmtime to it). Without this the guest could still reach what the reset took away.
     fn settle_size(&mut self, image: &Image) -> wasmtime::Result<()> {
-        let grown = self.memory.grow_async(&mut self.store, 0);
-        futures_util::FutureExt::now_or_never(grown)
-            .ok_or_else(|| wasmtime::format_err!("growing by nothing waited"))??;
+        now(self.memory.grow_async(&mut self.store, 0))??;
         if self.memory.data_size(&self.store) != image.size() {
             return Err(wasmtime::format_err!("the memory did not take the image's size"));
         }
@@ -347,6 +362,12 @@ impl Slot {
             _ => Status::Broken,
         })
     }
+}
+
+/// The result of what cannot wait.
+fn now<T>(future: impl Future<Output = T>) -> wasmtime::Result<T> {
+    use futures_util::FutureExt;
+    future.now_or_never().ok_or_else(|| wasmtime::format_err!("what cannot wait waited"))
 }
 
 impl std::fmt::Debug for Slot {

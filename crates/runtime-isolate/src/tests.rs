@@ -172,7 +172,7 @@ fn a_damaged_or_foreign_image_is_not_taken() {
         slot.snapshot()
     };
     memory[3 * PAGE] ^= 1;
-    let good = Delta::new(engine.base(), &memory, pointer, HandlerStyle::Event).encode();
+    let good = Delta::new(engine.base(), &memory, pointer, HandlerStyle::Event).encode().unwrap();
     let image = Image::new(engine.base(), Delta::decode(engine.base(), &good).unwrap()).unwrap();
     assert_eq!(image.style(), HandlerStyle::Event);
     assert_eq!(image.page(engine.base(), 3).unwrap()[0], memory[3 * PAGE]);

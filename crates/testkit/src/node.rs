@@ -20,6 +20,7 @@ pub struct NodeOptions {
     config: Option<String>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    group: Option<PathBuf>,
 }
 
 impl NodeOptions {
@@ -41,6 +42,13 @@ impl NodeOptions {
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Inside a control group, from its first instruction on, so that all of its memory counts there.
+    #[must_use]
+    pub fn within(mut self, group: &Path) -> Self {
+        self.group = Some(group.to_owned());
         self
     }
 
@@ -116,6 +124,7 @@ impl Node {
             config: None,
             arguments: Vec::new(),
             environment: Vec::new(),
+            group: None,
         }
     }
 
@@ -211,7 +220,16 @@ impl Node {
 
 impl Running {
     async fn start(options: &NodeOptions, made: &Path, data: &Path) -> Result<Self, StartError> {
-        let mut command = Command::new(&options.binary);
+        let mut command = match &options.group {
+            None => Command::new(&options.binary),
+            Some(group) => {
+                // The shell joins the group and then becomes the node, which keeps its process id.
+                let mut shell = Command::new("sh");
+                shell.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
+                shell.arg(group.join("cgroup.procs")).arg(&options.binary);
+                shell
+            }
+        };
         command.args(["serve", "--data"]).arg(data);
         // A test that names its own listener replaces the free port of the defaults.
         for listener in ["--listen", "--admin"] {

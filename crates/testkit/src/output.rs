@@ -20,7 +20,7 @@ struct Kept {
 
 impl Output {
     /// Reads `pipe` on a thread of its own until it ends.
-    pub(crate) fn read(pipe: impl Read + Send + 'static) -> Self {
+    pub fn read(pipe: impl Read + Send + 'static) -> Self {
         let (grown, lines) = watch::channel(0);
         let kept = Arc::new(Mutex::new(Kept::default()));
         let writer = Arc::clone(&kept);

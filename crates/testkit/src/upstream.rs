@@ -37,14 +37,14 @@ use crate::within;
 pub struct Upstream {
     address: SocketAddr,
     shared: Arc<Shared>,
-    left: watch::Receiver<usize>,
     task: JoinHandle<()>,
 }
 
 #[derive(Debug)]
 struct Shared {
     gate: Notify,
-    left: watch::Sender<usize>,
+    /// How many callers of `/hang` came, and how many of them have left.
+    hanging: watch::Sender<(usize, usize)>,
 }
 
 impl Upstream {
@@ -52,10 +52,10 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (sender, left) = watch::channel(0);
-        let shared = Arc::new(Shared { gate: Notify::new(), left: sender });
+        let shared =
+            Arc::new(Shared { gate: Notify::new(), hanging: watch::Sender::new((0, 0)) });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
-        Self { address, shared, left, task }
+        Self { address, shared, task }
     }
 
     /// Where it is.
@@ -68,11 +68,16 @@ impl Upstream {
         self.shared.gate.notify_one();
     }
 
+    /// Waits until `count` callers of `/hang` have come.
+    pub async fn arrived(&self, count: usize) {
+        let mut hanging = self.shared.hanging.subscribe();
+        within("callers", hanging.wait_for(|(arrived, _)| *arrived >= count)).await.unwrap();
+    }
+
     /// Waits until `count` callers of `/hang` have left.
     pub async fn left(&self, count: usize) {
-        let mut left = self.left.clone();
-        let waited = within("callers that leave", left.wait_for(|now| *now >= count)).await;
-        waited.map(|_| ()).unwrap();
+        let mut hanging = self.shared.hanging.subscribe();
+        within("callers who leave", hanging.wait_for(|(_, left)| *left >= count)).await.unwrap();
     }
 }
 
@@ -133,6 +138,7 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Bod
             Response::new(body)
         }
         "hang" => {
+            shared.hanging.send_modify(|(arrived, _)| *arrived += 1);
             let _leaves = Leaves(shared);
             std::future::pending().await
         }
@@ -170,7 +176,7 @@ struct Leaves(Arc<Shared>);
 
 impl Drop for Leaves {
     fn drop(&mut self) {
-        self.0.left.send_modify(|left| *left += 1);
+        self.0.hanging.send_modify(|(_, left)| *left += 1);
     }
 }
 

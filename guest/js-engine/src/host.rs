@@ -34,6 +34,8 @@ pub enum Emit {
     Fail = 6,
     /// An event's result as JSON.
     ReplyEvent = 7,
+    /// The Web API layer's bytecode.
+    Compiled = 8,
 }
 
 /// Milliseconds since the invocation began.

@@ -8,14 +8,16 @@
 mod host;
 mod modules;
 mod natives;
+mod tidy;
 #[allow(dead_code)]
 mod wire;
 
 use std::cell::{Cell, RefCell};
 
 use rquickjs::function::This;
+use rquickjs::module::WriteOptions;
 use rquickjs::{
-    Array, CatchResultExt, CaughtError, Context, Ctx, Function, IntoJs, Null, Object,
+    Array, CatchResultExt, CaughtError, Context, Ctx, Function, IntoJs, Module, Null, Object,
     Persistent, Runtime, TypedArray, Value,
 };
 
@@ -30,9 +32,6 @@ const MAX_STACK: usize = 384 * 1024;
 /// garbage to the reset, which costs less. The engine itself takes 3 MB, and no function has a
 /// limit below 16 MB.
 const GC_THRESHOLD: usize = 8 * 1024 * 1024;
-
-/// Free heap that an image leaves to its invocations.
-const HEADROOM: usize = 512 * 1024;
 
 /// The invocation still waits for operations.
 const PENDING: u32 = 0;
@@ -124,15 +123,19 @@ fn with_input<R>(len: u32, f: impl FnOnce(&[u8]) -> R) -> R {
     result
 }
 
-/// Makes the engine and evaluates the Web API layer.
+/// Runs the constructors of the C parts. The host calls it once, before anything else.
 #[unsafe(no_mangle)]
-pub extern "C" fn mayfly_boot() -> u32 {
+pub extern "C" fn mayfly_init() {
     unsafe { __wasm_call_ctors() };
-    match boot() {
-        Ok(engine) => {
-            ENGINE.with(|slot| *slot.borrow_mut() = Some(engine));
-            INPUT.with(|input| input.borrow_mut().reserve(4096));
-            HEADERS.with(|headers| headers.borrow_mut().reserve(4096));
+}
+
+/// Compiles the Web API layer. The host then gives the bytecode to `boot` in a new instance, so
+/// that nothing of what parsing leaves behind is in the base image.
+#[unsafe(no_mangle)]
+pub extern "C" fn mayfly_compile() -> u32 {
+    match compile_prelude() {
+        Ok(bytecode) => {
+            host::emit(Emit::Compiled, &bytecode);
             DONE
         }
         Err(message) => {
@@ -142,7 +145,45 @@ pub extern "C" fn mayfly_boot() -> u32 {
     }
 }
 
-fn boot() -> Result<Engine, String> {
+/// Makes the engine and evaluates the Web API layer, from its bytecode.
+#[unsafe(no_mangle)]
+pub extern "C" fn mayfly_boot(len: u32) -> u32 {
+    match with_input(len, boot) {
+        Ok(engine) => {
+            ENGINE.with(|slot| *slot.borrow_mut() = Some(engine));
+            INPUT.with(|input| *input.borrow_mut() = Vec::with_capacity(4096));
+            HEADERS.with(|headers| headers.borrow_mut().reserve(4096));
+            tidy::tidy();
+            DONE
+        }
+        Err(message) => {
+            host::log(3, &message);
+            BROKEN
+        }
+    }
+}
+
+/// The Web API layer as bytecode, without its source.
+fn compile_prelude() -> Result<Vec<u8>, String> {
+    let runtime = Runtime::new().map_err(|e| e.to_string())?;
+    runtime.set_max_stack_size(MAX_STACK);
+    let context = Context::full(&runtime).map_err(|e| e.to_string())?;
+    let bytecode = context.with(|ctx| {
+        let run = || {
+            let source = include_str!("../prelude/prelude.js");
+            // The bundler declares its global; in a module that would be another variable.
+            let source = source.trim_start_matches("var globalThis;");
+            let module = Module::declare(ctx.clone(), "mayfly", source)?;
+            module.write(WriteOptions { strip_source: true, ..Default::default() })
+        };
+        run().catch(&ctx).map_err(|error| error.to_string())
+    });
+    // The instance ends with this call: there is nothing to free.
+    std::mem::forget((context, runtime));
+    bytecode
+}
+
+fn boot(bytecode: &[u8]) -> Result<Engine, String> {
     let runtime = Runtime::new().map_err(|e| e.to_string())?;
     runtime.set_max_stack_size(MAX_STACK);
     runtime.set_loader(modules::Lookup, modules::Lookup);
@@ -153,7 +194,8 @@ fn boot() -> Result<Engine, String> {
     let hooks = context.with(|ctx| {
         let run = || -> rquickjs::Result<Hooks> {
             ctx.globals().set("__mayfly_native", natives::object(&ctx)?)?;
-            ctx.eval::<(), _>(include_str!("../prelude/prelude.js"))?;
+            let (_, evaluated) = unsafe { Module::load(ctx.clone(), bytecode) }?.eval()?;
+            evaluated.finish::<()>()?;
             let prelude: Object<'_> = ctx.globals().get("__mayfly_prelude")?;
             ctx.globals().remove("__mayfly_prelude")?;
             let hooks: Object<'_> = prelude.get("hooks")?;
@@ -170,7 +212,15 @@ fn boot() -> Result<Engine, String> {
             })
         };
         run().catch(&ctx).map_err(|error| error.to_string())
-    })?;
+    });
+    let hooks = match hooks {
+        Ok(hooks) => hooks,
+        Err(message) => {
+            // The instance ends with this call: there is nothing to free.
+            std::mem::forget((context, runtime));
+            return Err(message);
+        }
+    };
     runtime.run_gc();
     runtime.set_gc_threshold(GC_THRESHOLD);
     Ok(Engine { runtime, context, hooks: Some(hooks), handler: None, env: None, style: 0 })
@@ -335,10 +385,7 @@ fn load(engine: &mut Engine, input: &[u8]) -> Result<(), Failed> {
     modules::forget_sources();
     // No collection here: it would relink every object of the engine, and each page of the base
     // would differ in the image.
-    // Room that the first allocations of each invocation find: growing memory anew in every one
-    // would cost a system call each time. The block is never written, so it adds nothing to the
-    // image.
-    drop(Vec::<u8>::with_capacity(HEADROOM));
+    tidy::tidy();
     host::emit(Emit::Loaded, &[style]);
     Ok(())
 }

@@ -61,7 +61,8 @@ pub(super) struct Rollback {
 }
 
 /// Makes a release of an app whose artifacts are uploaded, and moves `live`.
-#[utoipa::path(post, path = "/v1/deployments", tag = "apps", operation_id = "deploy", request_body = schema::DeployRequest,
+#[utoipa::path(post, path = "/v1/deployments",
+    tag = "apps", operation_id = "deploy", request_body = schema::DeployRequest,
     params(("idempotency-key" = Option<String>, Header,
         description = "A UUID; a repeated request with the same one changes nothing more")),
     responses(
@@ -139,7 +140,8 @@ pub(super) async fn releases(
 }
 
 /// Moves `live` to weights.
-#[utoipa::path(put, path = "/v1/apps/{app}/live", tag = "apps", operation_id = "set_live", request_body = Weights,
+#[utoipa::path(put, path = "/v1/apps/{app}/live",
+    tag = "apps", operation_id = "set_live", request_body = Weights,
     params(
         ("app" = String, Path, description = "The app"),
         ("idempotency-key" = Option<String>, Header, description = "A UUID")),
@@ -159,7 +161,8 @@ pub(super) async fn set_live(
 }
 
 /// Moves `live` back to an older release.
-#[utoipa::path(post, path = "/v1/apps/{app}/rollback", tag = "apps", operation_id = "roll_back", request_body = Rollback,
+#[utoipa::path(post, path = "/v1/apps/{app}/rollback",
+    tag = "apps", operation_id = "roll_back", request_body = Rollback,
     params(
         ("app" = String, Path, description = "The app"),
         ("idempotency-key" = Option<String>, Header, description = "A UUID")),

@@ -35,7 +35,8 @@ pub(super) struct Missing {
 }
 
 /// Uploads an artifact. Uploading it again is no error.
-#[utoipa::path(put, path = "/v1/artifacts/{digest}", tag = "artifacts", operation_id = "upload_artifact",
+#[utoipa::path(put, path = "/v1/artifacts/{digest}",
+    tag = "artifacts", operation_id = "upload_artifact",
     params(("digest" = String, Path, description = "SHA-256 of the body, in hexadecimal digits")),
     request_body(content_type = "application/octet-stream", description = "The artifact",
         content = schema::Artifact),
@@ -55,7 +56,8 @@ pub(super) async fn upload(
 }
 
 /// Tells which artifacts are not here.
-#[utoipa::path(post, path = "/v1/artifacts/missing", tag = "artifacts", operation_id = "missing_artifacts", request_body = Wanted,
+#[utoipa::path(post, path = "/v1/artifacts/missing",
+    tag = "artifacts", operation_id = "missing_artifacts", request_body = Wanted,
     responses(
         (status = 200, description = "Those that are not here", body = Missing),
         (status = "default", description = "A failure", body = Failure)))]

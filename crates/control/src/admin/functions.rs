@@ -26,7 +26,8 @@ const EVENT: usize = 6 << 20;
 const LONGEST_KIND: usize = 64;
 
 /// Shows a function of what is live.
-#[utoipa::path(get, path = "/v1/apps/{app}/functions/{function}", tag = "functions", operation_id = "show_function",
+#[utoipa::path(get, path = "/v1/apps/{app}/functions/{function}",
+    tag = "functions", operation_id = "show_function",
     params(
         ("app" = String, Path, description = "The app"),
         ("function" = String, Path, description = "The function")),
@@ -42,12 +43,14 @@ pub(super) async fn show(
 }
 
 /// Runs a function on an event and waits for what comes of it.
-#[utoipa::path(post, path = "/v1/apps/{app}/functions/{function}/invocations", tag = "functions", operation_id = "invoke_function",
+#[utoipa::path(post, path = "/v1/apps/{app}/functions/{function}/invocations",
+    tag = "functions", operation_id = "invoke_function",
     params(
         ("app" = String, Path, description = "The app"),
         ("function" = String, Path, description = "The function"),
         ("x-mayfly-event" = Option<String>, Header, description = "The kind of event: `invoke`")),
-    request_body(content = Option<serde_json::Value>, description = "The event: any JSON; nothing is null"),
+    request_body(content = Option<serde_json::Value>,
+        description = "The event: any JSON; nothing is null"),
     responses(
         (status = 200, description = "It answered", body = schema::Invoked),
         (status = "default", description = "It failed", body = Failure)))]

@@ -42,7 +42,8 @@ pub(super) async fn healthz() -> axum::Json<Health> {
 }
 
 /// The node takes work.
-#[utoipa::path(get, path = "/readyz", tag = "node", operation_id = "readiness", security(()), responses(
+#[utoipa::path(get, path = "/readyz",
+    tag = "node", operation_id = "readiness", security(()), responses(
     (status = 200, description = "It does", body = Health),
     (status = 503, description = "It does not yet, or no more", body = Failure),
     (status = "default", description = "The request is refused", body = Failure)))]
@@ -57,7 +58,8 @@ pub(super) async fn readyz(
 }
 
 /// This document.
-#[utoipa::path(get, path = "/v1/openapi.json", tag = "node", operation_id = "document", security(()),
+#[utoipa::path(get, path = "/v1/openapi.json",
+    tag = "node", operation_id = "document", security(()),
     responses(
         (status = 200, description = "The document", body = Object),
         (status = "default", description = "The request is refused", body = Failure)))]

@@ -48,7 +48,8 @@ pub(super) async fn list(
 }
 
 /// Sets a secret. The app need not exist yet.
-#[utoipa::path(put, path = "/v1/apps/{app}/secrets/{name}", tag = "secrets", operation_id = "put_secret", request_body = SecretValue,
+#[utoipa::path(put, path = "/v1/apps/{app}/secrets/{name}",
+    tag = "secrets", operation_id = "put_secret", request_body = SecretValue,
     params(
         ("app" = String, Path, description = "The app"),
         ("name" = String, Path, description = "The secret"),
@@ -72,7 +73,8 @@ pub(super) async fn put(
 }
 
 /// Deletes a secret.
-#[utoipa::path(delete, path = "/v1/apps/{app}/secrets/{name}", tag = "secrets", operation_id = "delete_secret",
+#[utoipa::path(delete, path = "/v1/apps/{app}/secrets/{name}",
+    tag = "secrets", operation_id = "delete_secret",
     params(
         ("app" = String, Path, description = "The app"),
         ("name" = String, Path, description = "The secret"),

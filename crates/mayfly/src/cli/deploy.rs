@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use mayfly_control_api::{DeployRequest, Deployed, DeployedCode};
 use mayfly_state_api::GoLive;
-use mayfly_types::{AppName, OperationId};
+use mayfly_types::AppName;
 
 use super::Failure;
 use super::context::Context;
@@ -66,7 +66,7 @@ pub(super) fn run(context: &Context<'_>, args: DeployArgs) -> Result<(), Failure
         },
     };
     let waiting = Waiting::new(context.terminal, "the node makes the functions ready");
-    let deployed = client.deploy(OperationId::new(), &request);
+    let deployed = client.deploy(&request);
     drop(waiting);
     let deployed = deployed?;
     match args.format.get() {

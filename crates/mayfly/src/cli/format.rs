@@ -62,11 +62,11 @@ pub(crate) fn live(live: &Live) -> String {
 /// A part of a whole, never rounded to nothing or to all.
 fn percent(part: u64, whole: u64) -> String {
     let tenths = (part * 1000 + whole / 2) / whole.max(1);
-    match tenths {
-        0 => "<0.1%".to_owned(),
-        1000.. if part < whole => ">99.9%".to_owned(),
-        _ if tenths % 10 == 0 => format!("{}%", tenths / 10),
-        _ => format!("{}.{}%", tenths / 10, tenths % 10),
+    match (tenths / 10, tenths % 10) {
+        (0, 0) => "<0.1%".to_owned(),
+        (100.., _) if part < whole => ">99.9%".to_owned(),
+        (percent, 0) => format!("{percent}%"),
+        (percent, tenth) => format!("{percent}.{tenth}%"),
     }
 }
 

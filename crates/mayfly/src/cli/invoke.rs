@@ -4,16 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mayfly_types::{FunctionPath, InvocationId};
 
+use super::Failure;
 use super::context::Context;
 use super::failure::Exit;
 use super::progress::Waiting;
 use super::terminal::{Terminal, Tone, harmless};
-use super::{Failure, format};
-use crate::client::{ApiError, Error, Invoked};
+use crate::client::{Answer, ApiError, Error, Invoked};
 
 /// Runs a function once and prints what it returns
 ///
@@ -70,18 +68,24 @@ pub(super) fn run(context: &Context<'_>, args: InvokeArgs) -> Result<(), Failure
     let waiting = Waiting::new(context.terminal, "the function runs");
     let invoked = client.invoke(&app, &function, event, args.kind.as_deref());
     drop(waiting);
-    match invoked {
-        Ok(Invoked::Event { invocation_id, result }) => {
-            tell_id(context.terminal, invocation_id);
-            format::json(context, &result)
+    let Invoked { id, answer } = invoked.map_err(|error| match error {
+        Error::Api(error) => fault(format!("{app}/{function}"), error),
+        error => error.into(),
+    })?;
+    tell_id(context.terminal, id);
+    match answer {
+        Answer::Event(result) => {
+            let pretty = context.terminal.out_is_terminal.then(|| pretty(result.get())).flatten();
+            Ok(context.terminal.print(pretty.as_deref().unwrap_or(result.get()))?)
         }
-        Ok(Invoked::Http { invocation_id, status, body, base64 }) => {
-            tell_id(context.terminal, invocation_id);
-            http(context.terminal, status, body, base64)
-        }
-        Err(Error::Api(error)) => Err(fault(format!("{app}/{function}"), error)),
-        Err(error) => Err(error.into()),
+        Answer::Http { status, body } => http(context.terminal, status, &body),
     }
+}
+
+/// JSON in lines; `None` for numbers that this program could not write as they were.
+fn pretty(json: &str) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(json).ok()?;
+    Some(harmless(&serde_json::to_string_pretty(&value).ok()?))
 }
 
 /// What `mayfly logs --invocation` takes, for a person who may want it.
@@ -111,20 +115,13 @@ fn event(data: Option<Data>, terminal: &Terminal) -> Result<Vec<u8>, Failure> {
     }
 }
 
-fn http(terminal: &Terminal, status: u16, body: String, base64: bool) -> Result<(), Failure> {
+fn http(terminal: &Terminal, status: u16, body: &[u8]) -> Result<(), Failure> {
     let good = (200..300).contains(&status);
     let tone = if good { Tone::Good } else { Tone::Bad };
     terminal.tell(terminal.err.paint(tone, format!("HTTP {status}")));
-    let body = if base64 {
-        let decoded = STANDARD.decode(&body);
-        decoded
-            .map_err(|error| Failure::failed(format!("the node sent a damaged body: {error}")))?
-    } else {
-        body.into_bytes()
-    };
     if !terminal.out_is_terminal {
-        terminal.write(&body)?;
-    } else if let Ok(text) = std::str::from_utf8(&body) {
+        terminal.write(body)?;
+    } else if let Ok(text) = std::str::from_utf8(body) {
         if !text.is_empty() {
             terminal.print(harmless(text.trim_end_matches('\n')))?;
         }
@@ -137,15 +134,18 @@ fn http(terminal: &Terminal, status: u16, body: String, base64: bool) -> Result<
 
 /// What went wrong in the function, or before it ran.
 fn fault(function: String, error: ApiError) -> Failure {
-    let ApiError { code, message, retryable, details, detail } = error;
+    let ApiError { code, message, retryable, details, detail, invocation_id } = error;
     let message = match code.as_str() {
         "not_found" => message,
         _ => format!("{function}: {message} ({code})"),
     };
     let failure =
         Failure::failed(message).frames(details.into_iter().map(Into::into)).detail(detail);
-    match code.as_str() {
-        "not_found" => failure.help("`mayfly list` shows what is deployed"),
+    match (code.as_str(), invocation_id) {
+        ("not_found", _) => failure.help("`mayfly list` shows what is deployed"),
+        (_, Some(id)) if !retryable => {
+            failure.help(format!("`mayfly logs {function} --invocation {id}` shows what it wrote"))
+        }
         _ if retryable => failure.help("the same call may be made again"),
         _ => failure,
     }

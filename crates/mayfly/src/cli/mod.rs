@@ -40,9 +40,6 @@ pub(crate) use self::serve::ServeArgs;
 pub(crate) use self::source::{AppSource, PackedApp, SourceError};
 pub(crate) use self::terminal::{Palette, Terminal, Tone, harmless};
 
-/// The argument that makes this program the child in which a `js` function is prepared.
-pub(crate) const PREPARE_JS: &str = "__prepare-js";
-
 /// Commands that talk to no node.
 const LOCAL: [&str; 5] = ["dev", "serve", "init", "doctor", "completions"];
 

@@ -16,16 +16,6 @@ use super::Failure;
 pub(crate) struct AppSource {
     manifest: Manifest,
     directory: PathBuf,
-    origin: Origin,
-}
-
-/// What the app was read from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// A manifest.
-    Manifest(PathBuf),
-    /// One file; its manifest is made up.
-    File(PathBuf),
 }
 
 /// The code of every function of an app.
@@ -84,12 +74,12 @@ impl AppSource {
             if let Some(name) = name {
                 manifest = mayfly_manifest::parse(&renamed(&text, name), &shown)?;
             }
-            return Ok(Self { manifest, directory, origin: Origin::Manifest(path.to_owned()) });
+            return Ok(Self { manifest, directory });
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let app = name.cloned().unwrap_or_else(|| app_name_from(&file));
         let manifest = Manifest::single_file(&app, &function_name_from(&file), &file)?;
-        Ok(Self { manifest, directory, origin: Origin::File(path.to_owned()) })
+        Ok(Self { manifest, directory })
     }
 
     /// The manifest.
@@ -100,11 +90,6 @@ impl AppSource {
     /// What its paths are relative to.
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
-    }
-
-    /// What it was read from.
-    pub(crate) fn origin(&self) -> &Origin {
-        &self.origin
     }
 
     /// Where the code of each function is.
@@ -179,7 +164,6 @@ mod tests {
         let source = AppSource::open(&path("My Hello.js"), None).unwrap();
         assert_eq!(source.manifest().app().as_str(), "my-hello");
         assert_eq!(source.pack().unwrap().len(), 1);
-        assert!(matches!(source.origin(), Origin::File(_)));
 
         assert!(matches!(AppSource::open(directory.path(), None), Err(SourceError::NoManifest(_))));
         let text = "# mine\napp = \"photos\" # yes\n[functions.a]\ncode = \"My Hello.js\"\n";

@@ -3,6 +3,8 @@
 use std::io::Read;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mayfly_control_api::{
     AppSummary, DeployRequest, Deployed, FunctionDetail, ReleaseSummary, SecretSummary,
 };
@@ -11,6 +13,7 @@ use mayfly_types::{AppName, Digest, FunctionName, InvocationId, Live, OperationI
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use ureq::http::Method;
 
 use super::http::{Content, Http, Request};
@@ -19,32 +22,29 @@ use super::{Error, FoundBy, Node};
 /// How often a call that may be repeated is made again.
 const RETRIES: u32 = 4;
 
-/// A deployment prepares every function before it answers.
-const DEPLOY: Duration = Duration::from_secs(300);
+/// A node makes every function ready before it moves traffic, and then it answers.
+const CHANGE: Duration = Duration::from_secs(300);
 
 /// What a function answered.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub(crate) enum Invoked {
-    /// An event handler's result.
-    Event {
-        /// The invocation.
-        invocation_id: InvocationId,
-        /// What the handler returned.
-        #[serde(default)]
-        result: serde_json::Value,
-    },
-    /// An HTTP handler's answer; its headers are passed over.
+#[derive(Debug)]
+pub(crate) struct Invoked {
+    /// The invocation.
+    pub(crate) id: InvocationId,
+    /// The answer.
+    pub(crate) answer: Answer,
+}
+
+/// An answer, by what the handler takes.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// What an event handler returned, as it was written.
+    Event(Box<RawValue>),
+    /// What an HTTP handler answered; its headers are passed over.
     Http {
-        /// The invocation.
-        invocation_id: InvocationId,
         /// The status.
         status: u16,
-        /// The body: text, or base64.
-        body: String,
-        /// Which of them.
-        #[serde(default)]
-        base64: bool,
+        /// The body.
+        body: Vec<u8>,
     },
 }
 
@@ -120,21 +120,10 @@ impl Client {
         Ok(())
     }
 
-    /// Deploys. The same `op` deploys once, however often it is sent.
-    pub(crate) fn deploy(
-        &self,
-        op: OperationId,
-        deploy: &DeployRequest,
-    ) -> Result<Deployed, Error> {
-        let body = json(deploy);
-        retried(|| {
-            self.http.json(Request {
-                headers: vec![("idempotency-key", op.to_string())],
-                body: Content::Json(body.clone()),
-                timeout: Some(DEPLOY),
-                ..Request::new(Method::POST, "/v1/deployments".into())
-            })
-        })
+    /// Deploys, once, however often the connection breaks.
+    pub(crate) fn deploy(&self, deploy: &DeployRequest) -> Result<Deployed, Error> {
+        let answer = self.change(Method::POST, "/v1/deployments".into(), Some(json(deploy)))?;
+        self.http.read(&answer)
     }
 
     /// All apps.
@@ -153,7 +142,7 @@ impl Client {
 
     /// Deletes an app.
     pub(crate) fn delete_app(&self, app: &AppName) -> Result<(), Error> {
-        self.http.bytes(Request::new(Method::DELETE, format!("/v1/apps/{app}")))?;
+        self.change(Method::DELETE, format!("/v1/apps/{app}"), None)?;
         Ok(())
     }
 
@@ -174,13 +163,36 @@ impl Client {
         event: Vec<u8>,
         kind: Option<&str>,
     ) -> Result<Invoked, Error> {
+        #[derive(Deserialize)]
+        struct Told {
+            invocation_id: InvocationId,
+            kind: String,
+            result: Option<Box<RawValue>>,
+            #[serde(default)]
+            status: u16,
+            #[serde(default)]
+            body: String,
+            #[serde(default)]
+            base64: bool,
+        }
         let path = format!("/v1/apps/{app}/functions/{function}/invocations");
-        self.http.json(Request {
+        let told: Told = self.http.json(Request {
             headers: kind.map(|kind| ("x-mayfly-event", kind.to_owned())).into_iter().collect(),
             body: Content::Json(event),
             timeout: None,
             ..Request::new(Method::POST, path)
-        })
+        })?;
+        let answer = match told.kind.as_str() {
+            "event" => Answer::Event(told.result.unwrap_or_else(|| RawValue::NULL.to_owned())),
+            "http" if told.base64 => {
+                let body = STANDARD.decode(&told.body);
+                let body = body.map_err(|error| self.http.strange(format!("a body: {error}")))?;
+                Answer::Http { status: told.status, body }
+            }
+            "http" => Answer::Http { status: told.status, body: told.body.into_bytes() },
+            kind => return Err(self.http.strange(format!("it answers with the kind `{kind}`"))),
+        };
+        Ok(Invoked { id: told.invocation_id, answer })
     }
 
     /// An app's releases, the newest first.
@@ -199,7 +211,8 @@ impl Client {
     /// Moves `live` to weights.
     pub(crate) fn set_live(&self, app: &AppName, live: &Live) -> Result<AppSummary, Error> {
         let body = json(&serde_json::json!({ "weights": live }));
-        self.change(Method::PUT, format!("/v1/apps/{app}/live"), body)
+        let answer = self.change(Method::PUT, format!("/v1/apps/{app}/live"), Some(body))?;
+        self.http.read(&answer)
     }
 
     /// Moves `live` to a release, or to the one before.
@@ -212,7 +225,8 @@ impl Client {
             Some(to) => json(&serde_json::json!({ "to": to })),
             None => b"{}".to_vec(),
         };
-        self.change(Method::POST, format!("/v1/apps/{app}/rollback"), body)
+        let answer = self.change(Method::POST, format!("/v1/apps/{app}/rollback"), Some(body))?;
+        self.http.read(&answer)
     }
 
     /// An app's secrets, without their values.
@@ -227,16 +241,13 @@ impl Client {
     /// Sets a secret.
     pub(crate) fn put_secret(&self, app: &AppName, name: &str, value: &str) -> Result<(), Error> {
         let body = json(&serde_json::json!({ "value": value }));
-        self.http.bytes(Request {
-            body: Content::Json(body),
-            ..Request::new(Method::PUT, secret(app, name))
-        })?;
+        self.change(Method::PUT, secret(app, name), Some(body))?;
         Ok(())
     }
 
     /// Deletes a secret.
     pub(crate) fn delete_secret(&self, app: &AppName, name: &str) -> Result<(), Error> {
-        self.http.bytes(Request::new(Method::DELETE, secret(app, name)))?;
+        self.change(Method::DELETE, secret(app, name), None)?;
         Ok(())
     }
 
@@ -272,14 +283,23 @@ impl Client {
         retried(|| self.http.json(Request::new(Method::GET, path.clone())))
     }
 
-    fn change<T: DeserializeOwned>(
+    /// Makes a call that changes something. Every repetition has the same key, by which the node
+    /// knows what it has done already.
+    fn change(
         &self,
         method: Method,
         path: String,
-        body: Vec<u8>,
-    ) -> Result<T, Error> {
-        let body = Content::Json(body);
-        self.http.json(Request { body, timeout: Some(DEPLOY), ..Request::new(method, path) })
+        body: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        let op = OperationId::new();
+        retried(|| {
+            self.http.bytes(Request {
+                headers: vec![("idempotency-key", op.to_string())],
+                body: body.clone().map_or(Content::Nothing, Content::Json),
+                timeout: Some(CHANGE),
+                ..Request::new(method.clone(), path.clone())
+            })
+        })
     }
 }
 

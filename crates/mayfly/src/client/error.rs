@@ -1,6 +1,7 @@
 //! Why a call of the admin API failed.
 
 use mayfly_runtime_api::Diagnostic;
+use mayfly_types::InvocationId;
 use serde::Deserialize;
 
 use super::FoundBy;
@@ -21,6 +22,9 @@ pub(crate) struct ApiError {
     /// What only the function's owner sees: the thrown error with its stack.
     #[serde(default)]
     pub(crate) detail: Option<String>,
+    /// The invocation that failed.
+    #[serde(default)]
+    pub(crate) invocation_id: Option<InvocationId>,
 }
 
 /// One variant for each decision the command can take.

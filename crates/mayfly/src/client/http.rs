@@ -88,9 +88,13 @@ impl Http {
 
     /// Makes a call and reads its answer as `T`.
     pub(crate) fn json<T: DeserializeOwned>(&self, request: Request<'_>) -> Result<T, Error> {
-        let body = self.bytes(request)?;
-        serde_json::from_slice(&body)
-            .map_err(|error| self.strange(format!("its answer is {error}")))
+        self.read(&self.bytes(request)?)
+    }
+
+    /// Reads an answer as `T`.
+    pub(crate) fn read<T: DeserializeOwned>(&self, answer: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(answer)
+            .map_err(|error| self.strange(format!("its answer cannot be read: {error}")))
     }
 
     /// Makes a call and reads its answer.
@@ -157,7 +161,8 @@ impl Http {
         }
     }
 
-    fn strange(&self, what: String) -> Error {
+    /// The node did what no node does.
+    pub(crate) fn strange(&self, what: String) -> Error {
         Error::Strange { url: self.url.clone(), what }
     }
 
@@ -175,6 +180,9 @@ impl Http {
                 unreachable("it does not answer")
             }
             ureq::Error::Timeout(_) => Error::Lost { url, reason: "it took too long".into() },
+            ureq::Error::Io(error) if is_distrust(&error) => {
+                unreachable(&format!("{error} (SSL_CERT_FILE can name the roots to trust)"))
+            }
             ureq::Error::Io(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => unreachable("connection refused"),
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
@@ -190,6 +198,12 @@ impl Http {
             error => Error::Strange { url, what: error.to_string() },
         }
     }
+}
+
+/// Whether the handshake ended because the peer's certificate is not trusted.
+fn is_distrust(error: &std::io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(inner, Some(rustls::Error::InvalidCertificate(_)))
 }
 
 /// TLS with the machine's own roots.

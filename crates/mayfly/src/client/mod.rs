@@ -8,7 +8,7 @@ mod find;
 mod http;
 mod profiles;
 
-pub(crate) use api::{Client, Invoked, LogsQuery};
+pub(crate) use api::{Answer, Client, Invoked, LogsQuery};
 pub(crate) use error::{ApiError, Error};
 pub(crate) use find::{
     DEFAULT_DATA, FindError, FoundBy, Node, Surroundings, Wanted, find, is_loopback,

@@ -17,13 +17,13 @@ struct Seen {
 }
 
 /// What the script does with one request.
-enum Answer {
+enum Reply {
     Json(u16, &'static str),
     /// Breaks the connection.
     Nothing,
 }
 
-fn node(answers: Vec<Answer>) -> (Client, Receiver<Seen>) {
+fn node(answers: Vec<Reply>) -> (Client, Receiver<Seen>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (seen, told) = mpsc::channel();
@@ -31,7 +31,7 @@ fn node(answers: Vec<Answer>) -> (Client, Receiver<Seen>) {
         for answer in answers {
             let (stream, _) = listener.accept().unwrap();
             seen.send(read(&stream)).unwrap();
-            if let Answer::Json(status, body) = answer {
+            if let Reply::Json(status, body) = answer {
                 let length = body.len();
                 let head =
                     format!("HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close");
@@ -64,7 +64,7 @@ fn app() -> AppName {
 
 #[test]
 fn every_call_carries_the_token() {
-    let (client, seen) = node(vec![Answer::Json(200, r#"{"apps":[]}"#)]);
+    let (client, seen) = node(vec![Reply::Json(200, r#"{"apps":[]}"#)]);
     assert!(client.apps().unwrap().is_empty());
     let seen = seen.recv().unwrap();
     assert_eq!(seen.line, "GET /v1/apps HTTP/1.1");
@@ -75,7 +75,7 @@ fn every_call_carries_the_token() {
 fn an_upload_that_breaks_off_starts_anew() {
     let code = vec![7; 300_000];
     let digest = Digest::of(&code);
-    let (client, seen) = node(vec![Answer::Nothing, Answer::Json(200, "")]);
+    let (client, seen) = node(vec![Reply::Nothing, Reply::Json(200, "")]);
     let mut told = Vec::new();
     client.upload(digest, &code, &mut |sent| told.push(sent)).unwrap();
     seen.recv().unwrap();
@@ -89,7 +89,7 @@ fn an_upload_that_breaks_off_starts_anew() {
 fn a_refusal_tells_what_the_node_says() {
     let refusal = r#"{"error":{"code":"invalid","message":"no","retryable":false,
         "details":[{"message":"no","file":"a.js","line":1}]}}"#;
-    let (client, _seen) = node(vec![Answer::Json(422, refusal)]);
+    let (client, _seen) = node(vec![Reply::Json(422, refusal)]);
     match client.app(&app()).unwrap_err() {
         Error::Api(error) => {
             assert_eq!(error.code, "invalid");
@@ -97,26 +97,26 @@ fn a_refusal_tells_what_the_node_says() {
         }
         other => panic!("{other:?}"),
     }
-    let (client, _seen) = node(vec![Answer::Json(401, "{}")]);
+    let (client, _seen) = node(vec![Reply::Json(401, "{}")]);
     assert!(matches!(client.apps(), Err(Error::Unauthorized { sent: true, .. })));
-    let (client, _seen) = node(vec![Answer::Json(200, "<html>")]);
+    let (client, _seen) = node(vec![Reply::Json(200, "<html>")]);
     assert!(matches!(client.apps(), Err(Error::Strange { .. })));
 }
 
 #[test]
 fn an_invocation_answers_an_event_or_http() {
     let id = "01990000-0000-7000-8000-000000000000";
-    let event = format!(r#"{{"invocation_id":"{id}","kind":"event","result":[1]}}"#);
+    let event = format!(r#"{{"invocation_id":"{id}","kind":"event","result":[1e400, 1.0]}}"#);
     let http = format!(
-        r#"{{"invocation_id":"{id}","kind":"http","status":404,"headers":[["a","b"]],"body":"no","base64":false}}"#
+        r#"{{"invocation_id":"{id}","kind":"http","status":404,"headers":[["a","b"]],"body":"bm8=","base64":true}}"#
     );
-    let (client, seen) =
-        node(vec![Answer::Json(200, event.leak()), Answer::Json(200, http.leak())]);
+    let (client, seen) = node(vec![Reply::Json(200, event.leak()), Reply::Json(200, http.leak())]);
     let call = |kind| {
-        client.invoke(&app(), &FunctionName::new("thumb").unwrap(), b"{}".to_vec(), kind).unwrap()
+        let function = FunctionName::new("thumb").unwrap();
+        client.invoke(&app(), &function, b"{}".to_vec(), kind).unwrap().answer
     };
-    assert!(matches!(call(None), Invoked::Event { result, .. } if result[0] == 1));
-    assert!(matches!(call(Some("s3")), Invoked::Http { status: 404, .. }));
+    assert!(matches!(call(None), Answer::Event(result) if result.get() == "[1e400, 1.0]"));
+    assert!(matches!(call(Some("s3")), Answer::Http { status: 404, body } if body == b"no"));
     assert_eq!(
         seen.recv().unwrap().line,
         "POST /v1/apps/photos/functions/thumb/invocations HTTP/1.1"
@@ -126,7 +126,7 @@ fn an_invocation_answers_an_event_or_http() {
 
 #[test]
 fn a_name_from_a_person_stays_one_segment() {
-    let (client, seen) = node(vec![Answer::Json(204, "")]);
+    let (client, seen) = node(vec![Reply::Json(204, "")]);
     client.put_secret(&app(), "../A B", "v").unwrap();
     let seen = seen.recv().unwrap();
     assert_eq!(seen.line, "PUT /v1/apps/photos/secrets/%2E%2E%2FA%20B HTTP/1.1");
@@ -140,6 +140,18 @@ fn nobody_at_the_address_is_told_apart_from_a_lost_connection() {
     drop(listener);
     let client = Client::new(&Node { url, token: None, by: FoundBy::Default });
     assert!(matches!(client.apps(), Err(Error::Unreachable { .. })));
-    let (client, _seen) = node(vec![Answer::Nothing]);
-    assert!(matches!(client.delete_app(&app()), Err(Error::Lost { .. })));
+    let (client, _seen) = node(vec![Reply::Nothing]);
+    let function = FunctionName::new("thumb").unwrap();
+    let lost = client.invoke(&app(), &function, b"{}".to_vec(), None);
+    assert!(matches!(lost, Err(Error::Lost { .. })), "an invocation is never repeated: {lost:?}");
+}
+
+#[test]
+fn a_change_is_repeated_under_the_same_key() {
+    let (client, seen) = node(vec![Reply::Nothing, Reply::Json(204, "")]);
+    client.delete_app(&app()).unwrap();
+    let key = |seen: Seen| {
+        seen.headers.lines().find(|line| line.starts_with("idempotency-key: ")).unwrap().to_owned()
+    };
+    assert_eq!(key(seen.recv().unwrap()), key(seen.recv().unwrap()));
 }

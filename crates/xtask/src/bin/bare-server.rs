@@ -22,8 +22,8 @@ async fn main() -> std::io::Result<()> {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
         tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service_fn(|request| hello(request)));
+            let connection =
+                http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(hello));
             // A client that goes away is how every run ends.
             let _ = connection.await;
         });

@@ -24,7 +24,7 @@ const EXPORTS: [&str; 7] = [
 ];
 
 /// Parts of paths that only a machine of somebody's has.
-const PRIVATE: [&str; 6] = ["/home/", "/root/", "/tmp/", "/Users/", "registry/src", "index.crates"];
+const PRIVATE: [&str; 5] = ["/home/", "/root/", "/tmp/", "/Users/", "registry/src"];
 
 /// What does not hold, each in a sentence.
 pub(super) fn broken(module: &[u8]) -> anyhow::Result<Vec<String>> {

@@ -75,9 +75,11 @@ fn build() -> anyhow::Result<()> {
     let record = Record::of(&guest, &module, &toolchain, inputs)?;
     let dist = guest.join("dist");
     fs::create_dir_all(&dist)?;
-    let file = dist.join("engine.wasm");
-    fs::write(&file, &module).context("write dist/engine.wasm")?;
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o644))?;
+    // Replaced in one step, because a build under way would embed half of it.
+    let new = dist.join("engine.wasm.new");
+    fs::write(&new, &module).context("write dist/engine.wasm")?;
+    fs::set_permissions(&new, fs::Permissions::from_mode(0o644))?;
+    fs::rename(&new, dist.join("engine.wasm")).context("replace dist/engine.wasm")?;
     record.write(&guest)?;
     println!("js-engine: {} bytes, sha256 {}", record.size, record.sha256);
     Ok(())

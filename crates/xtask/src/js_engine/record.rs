@@ -11,7 +11,8 @@ use super::inputs::Digests;
 use super::toolchain::Toolchain;
 use crate::shell::{self, sha256};
 
-const HEAD: &str = "# Written by `cargo xtask js-engine`, checked by `cargo xtask js-engine --check`.\n";
+const HEAD: &str =
+    "# Written by `cargo xtask js-engine`, checked by `cargo xtask js-engine --check`.\n";
 
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {

@@ -22,7 +22,7 @@ const LLVM: [&str; 4] = ["-19", "-20", "-21", ""];
 /// Linker arguments. The host restores the stack's pointer after a trap and runs the constructors
 /// itself; QuickJS recurses deeply.
 const LINK: [&str; 3] =
-    ["--export=__stack_pointer", "--export=__wasm_call_ctors", "-zstack-size=2097152"];
+    ["--export=__stack_pointer", "--export=__wasm_call_ctors", "-zstack-size=655360"];
 
 pub(crate) struct Toolchain {
     source: Source,
@@ -133,7 +133,10 @@ impl Toolchain {
                     .env("RUSTC", DEBIAN_RUSTC)
                     .env("RUSTC_BOOTSTRAP", "1")
                     .env("PATH", format!("{tools}:{path}"))
-                    .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", format!("wasm-ld{}", self.llvm))
+                    .env(
+                        "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER",
+                        format!("wasm-ld{}", self.llvm),
+                    )
                     // The cargo that runs this program names its own compiler's libraries there.
                     .env_remove("LD_LIBRARY_PATH");
                 cargo

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
+use tools::Tool;
+
 /// Which steps run, and what may be fetched for them.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -25,6 +27,8 @@ pub(crate) struct Arguments {
 struct Step {
     name: &'static str,
     what: &'static str,
+    /// What the machine must have for it, besides cargo.
+    needs: &'static [Tool],
     run: fn() -> anyhow::Result<()>,
 }
 
@@ -43,7 +47,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     let chosen = choose(&arguments.only)?;
     let began = Instant::now();
-    if arguments.install { tools::install()? } else { tools::require()? }
+    let needed = chosen.iter().flat_map(|step| step.needs).copied().collect();
+    if arguments.install {
+        tools::install(&needed)?;
+    } else {
+        tools::require(&needed)?;
+    }
 
     let mut ran = Vec::new();
     for (index, step) in chosen.iter().enumerate() {

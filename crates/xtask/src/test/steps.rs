@@ -1,6 +1,7 @@
 //! The steps, the quick ones first.
 
 use super::Step;
+use super::tools::Tool;
 use crate::js_engine;
 use crate::shell::{cargo, command, npm_ci, root, run, which};
 
@@ -8,17 +9,25 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "format",
         what: "sources are as rustfmt writes them",
+        needs: &[Tool::Rustfmt],
         run: || run(cargo().args(["fmt", "--all", "--", "--check"])),
     },
     Step {
         name: "js-engine",
         what: "the engine's module is the one of its sources",
+        needs: &[],
         run: js_engine::check,
     },
-    Step { name: "js", what: "the Web API layer does what Node's does", run: js },
+    Step {
+        name: "js",
+        what: "the Web API layer does what Node's does",
+        needs: &[Tool::Node],
+        run: js,
+    },
     Step {
         name: "deny",
         what: "licences, sources and versions of dependencies",
+        needs: &[Tool::CargoDeny],
         // Not `advisories`, because that needs a database from the network: it would make a test
         // fail for what somebody published today.
         run: || run(cargo().args(["deny", "check", "bans", "licenses", "sources"])),
@@ -26,20 +35,28 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "clippy",
         what: "lints of all targets",
+        needs: &[Tool::CCompiler, Tool::Clippy],
         run: || {
             let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
             run(cargo().args(lints))
         },
     },
-    Step { name: "tests", what: "unit and integration tests", run: tests },
+    Step {
+        name: "tests",
+        what: "unit and integration tests",
+        needs: &[Tool::CCompiler],
+        run: tests,
+    },
     Step {
         name: "doctests",
         what: "examples in the documentation",
+        needs: &[Tool::CCompiler],
         run: || run(cargo().args(["test", "--workspace", "--doc"])),
     },
     Step {
         name: "docs",
         what: "the documentation builds without a warning",
+        needs: &[Tool::CCompiler],
         run: || {
             let mut cargo = cargo();
             run(cargo.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
@@ -48,6 +65,7 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "fuzz",
         what: "fuzz targets compile",
+        needs: &[Tool::CCompiler],
         run: || run(cargo().args(["check", "--bins"]).current_dir(root().join("fuzz"))),
     },
 ];

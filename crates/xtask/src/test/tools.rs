@@ -1,5 +1,6 @@
 //! What the steps need, and how a machine gets it.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use anyhow::bail;
@@ -7,10 +8,16 @@ use rustix::process::geteuid;
 
 use crate::shell::{cargo, command, output, root, run, which};
 
-struct Tool {
-    name: &'static str,
-    present: fn() -> bool,
-    from: Origin,
+/// What a step may need.
+// cargo-nextest is not among them: building it takes longer than it saves, and `cargo test` runs
+// the same tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Tool {
+    CCompiler,
+    Node,
+    Rustfmt,
+    Clippy,
+    CargoDeny,
 }
 
 enum Origin {
@@ -22,36 +29,10 @@ enum Origin {
     Cargo(&'static str),
 }
 
-// cargo-nextest is not among them: building it takes longer than it saves, and `cargo test` runs
-// the same tests.
-const TOOLS: &[Tool] = &[
-    Tool {
-        name: "a C compiler",
-        present: || which("cc").is_some(),
-        from: Origin::Apt(&["build-essential"]),
-    },
-    Tool {
-        name: "Node.js with npm",
-        present: || which("node").is_some() && which("npm").is_some(),
-        from: Origin::Apt(&["nodejs", "npm"]),
-    },
-    Tool {
-        name: "rustfmt",
-        present: || has_subcommand("fmt"),
-        from: Origin::Rustup("rustfmt"),
-    },
-    Tool { name: "clippy", present: || has_subcommand("clippy"), from: Origin::Rustup("clippy") },
-    Tool {
-        name: "cargo-deny",
-        present: || has_subcommand("deny"),
-        from: Origin::Cargo("cargo-deny"),
-    },
-];
-
 /// Fails and names what is missing, if anything is.
-pub(super) fn require() -> anyhow::Result<()> {
+pub(super) fn require(needed: &BTreeSet<Tool>) -> anyhow::Result<()> {
     let missing: Vec<String> =
-        missing().map(|tool| format!("{}: {}", tool.name, tool.from.shown())).collect();
+        missing(needed).map(|tool| format!("{}: {}", tool.name(), tool.origin().shown())).collect();
     if !missing.is_empty() {
         bail!(
             "the tests need what this machine lacks (`cargo xtask test --install` fetches it):\n  - {}",
@@ -62,22 +43,52 @@ pub(super) fn require() -> anyhow::Result<()> {
 }
 
 /// Fetches what is missing.
-pub(super) fn install() -> anyhow::Result<()> {
-    for tool in missing() {
-        println!("=== {} is missing", tool.name);
-        for mut command in tool.from.commands() {
+pub(super) fn install(needed: &BTreeSet<Tool>) -> anyhow::Result<()> {
+    for tool in missing(needed) {
+        println!("=== {} is missing", tool.name());
+        for mut command in tool.origin().commands() {
             run(&mut command)?;
         }
     }
-    require()
+    require(needed)
 }
 
-fn missing() -> impl Iterator<Item = &'static Tool> {
-    TOOLS.iter().filter(|tool| !(tool.present)())
+fn missing(needed: &BTreeSet<Tool>) -> impl Iterator<Item = &Tool> {
+    needed.iter().filter(|tool| !tool.is_present())
 }
 
-fn has_subcommand(name: &str) -> bool {
-    output(cargo().args([name, "--version"])).is_ok()
+impl Tool {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CCompiler => "a C compiler",
+            Self::Node => "Node.js with npm",
+            Self::Rustfmt => "rustfmt",
+            Self::Clippy => "clippy",
+            Self::CargoDeny => "cargo-deny",
+        }
+    }
+
+    fn is_present(self) -> bool {
+        // A component's program may be there without the component.
+        let works = |name: &str| output(cargo().args([name, "--version"])).is_ok();
+        match self {
+            Self::CCompiler => which("cc").is_some(),
+            Self::Node => which("node").is_some() && which("npm").is_some(),
+            Self::Rustfmt => works("fmt"),
+            Self::Clippy => works("clippy"),
+            Self::CargoDeny => works("deny"),
+        }
+    }
+
+    fn origin(self) -> Origin {
+        match self {
+            Self::CCompiler => Origin::Apt(&["build-essential"]),
+            Self::Node => Origin::Apt(&["nodejs", "npm"]),
+            Self::Rustfmt => Origin::Rustup("rustfmt"),
+            Self::Clippy => Origin::Rustup("clippy"),
+            Self::CargoDeny => Origin::Cargo("cargo-deny"),
+        }
+    }
 }
 
 impl Origin {

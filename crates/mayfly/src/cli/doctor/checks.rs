@@ -10,6 +10,12 @@ use super::host::{Host, Limit, can_write, free_space, port_is_free, version_of};
 const MB: u64 = 1 << 20;
 const GB: u64 = 1 << 30;
 
+/// Below this, one deployment may fill the disk.
+const LEAST_DISK: u64 = 100 * MB;
+
+/// Two functions of the default size.
+const LEAST_MEMORY: u64 = 256 * MB;
+
 /// Instances, connections and files of a busy node.
 const OPEN_FILES: u64 = 65_536;
 
@@ -166,7 +172,7 @@ fn memory(host: &Host) -> Check {
         found.push_str(" (this container's limit)");
     }
     match free {
-        ..268_435_456 => Check::warn(name, found, "leave 256MB or more free for functions"),
+        ..LEAST_MEMORY => Check::warn(name, found, "leave 256MB or more free for functions"),
         _ => Check::ok(name, found),
     }
 }
@@ -244,8 +250,8 @@ fn disk(data: &Path, free: Option<u64>, writable: bool) -> Check {
         Some(free) => {
             let found = format!("{shown}: {} free", size(free));
             match free {
-                ..104_857_600 => Check::fail(name, found, remedy),
-                ..1_073_741_824 => Check::warn(name, found, remedy),
+                ..LEAST_DISK => Check::fail(name, found, remedy),
+                LEAST_DISK..GB => Check::warn(name, found, remedy),
                 _ => Check::ok(name, found),
             }
         }
@@ -282,8 +288,12 @@ fn clock(now: Timestamp) -> Check {
 
 fn language(program: &'static str, runtime: &str, version: Option<String>) -> Check {
     match version {
-        Some(version) => {
-            let version = version.strip_prefix('v').unwrap_or(&version).to_owned();
+        Some(text) => {
+            // `v24.1.0`, `Python 3.13.1`, `ruby 3.4.1 (2024-12-25 revision ...)`.
+            let words = text.split_whitespace().map(|word| word.strip_prefix('v').unwrap_or(word));
+            let version =
+                words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+            let version = version.unwrap_or(&text);
             Check::ok(program, format!("{version} (for the runtime `{runtime}` of a later build)"))
         }
         None => Check::ok(program, format!("not found; only a later build's `{runtime}` needs it")),

@@ -135,8 +135,10 @@ fn disk_ports_and_clock_are_judged_by_what_a_node_needs() {
 #[test]
 fn a_language_that_is_missing_is_no_fault_yet() {
     assert_eq!(language("node", "nodejs", None).status, Status::Ok);
-    let check = language("node", "nodejs", Some("v24.1.0".into()));
-    assert_eq!(check.found, "24.1.0 (for the runtime `nodejs` of a later build)");
+    for text in ["v24.1.0", "Python 24.1.0", "ruby 24.1.0 (2024-12-25)"] {
+        let check = language("node", "nodejs", Some(text.into()));
+        assert_eq!(check.found, "24.1.0 (for the runtime `nodejs` of a later build)");
+    }
 }
 
 #[test]

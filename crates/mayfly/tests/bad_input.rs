@@ -1,0 +1,521 @@
+//! Functions that misbehave, clients that misbehave, and deployments that cannot work: whose fault
+//! it is told to be, and that the node goes on.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{MAYFLY, deploy_guests, guests, node, serve};
+use mayfly_testkit::{App, AppClient, DeployError, Node, RequestBody, within};
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+async fn misbehave(app: &AppClient, way: &str) -> mayfly_testkit::Answer {
+    app.get(&format!("/misbehave/{way}")).await
+}
+
+async fn still_fine(app: &AppClient) {
+    let fine = misbehave(app, "fine").await;
+    assert_eq!((fine.status, fine.text().as_str()), (200, "fine"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_goes_wrong_is_told_to_be_at_fault() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let mut logs = node.logs("faults");
+    // The way, the status, the code, what the caller's message has, what the log has.
+    let ways = [
+        ("throw", 502, "function_error", "", "TypeError: thrown with a s3cret in it"),
+        ("throw-null", 502, "function_error", "", "null"),
+        ("reject", 502, "function_error", "", "RangeError: rejected"),
+        ("nothing", 502, "invalid_response", "undefined", "path without `return`"),
+        ("string", 502, "invalid_response", "a string", "return new Response(text)"),
+        ("object", 502, "invalid_response", "a plain object", "Response.json(value)"),
+        ("lambda", 502, "invalid_response", "Lambda", "export it as `handler`"),
+        ("used", 502, "invalid_response", "read already", "clone()"),
+        ("error", 502, "invalid_response", "Response.error()", "failed fetch"),
+        ("newline", 502, "function_error", "", "is not a valid header value"),
+        ("never", 502, "function_error", "never comes", "never comes"),
+        ("recursion-uncaught", 502, "function_error", "", "RangeError"),
+        ("loop", 504, "timeout", "300ms", "misbehave.js:"),
+        ("loop-in-microtasks", 504, "timeout", "300ms", "300ms"),
+        ("loop-in-timers", 504, "timeout", "300ms", "300ms"),
+        ("loop-in-regexp", 504, "timeout", "300ms", "300ms"),
+        ("loop-that-catches", 504, "timeout", "300ms", "300ms"),
+        ("memory", 502, "out_of_memory", "64MB", "64MB"),
+        ("memory-in-strings", 502, "out_of_memory", "64MB", "64MB"),
+        ("memory-in-objects", 502, "out_of_memory", "64MB", "64MB"),
+        ("break-prototypes", 502, "", "", ""),
+    ];
+    let mut failures = Vec::new();
+    for (way, status, code, caller, log) in ways {
+        let began = Instant::now();
+        let answer = misbehave(&app, way).await;
+        let text = answer.text();
+        if answer.status != status || (!code.is_empty() && answer.code() != code) {
+            failures.push(format!("{way}: {} {text}", answer.status));
+            continue;
+        }
+        if !text.contains(caller) {
+            failures.push(format!("{way}: no `{caller}` in {text}"));
+        }
+        // The caller learns neither what was thrown nor where.
+        if text.contains("s3cret") || text.contains("misbehave.js") {
+            failures.push(format!("{way}: the answer tells too much: {text}"));
+        }
+        let id = answer.json()["error"]["invocation_id"].as_str().unwrap_or_default().to_owned();
+        if id.is_empty() || id != answer.header("x-mayfly-invocation-id") {
+            failures.push(format!("{way}: no invocation id in {text}"));
+        }
+        if !log.is_empty() {
+            let found = tokio::time::timeout(
+                Duration::from_secs(10),
+                logs.line(way, |line| line.invocation == id && line.message.contains(log)),
+            );
+            if found.await.is_err() {
+                let lines: Vec<_> = logs.seen.iter().filter(|line| line.invocation == id).collect();
+                failures.push(format!("{way}: no `{log}` in the log: {lines:?}"));
+            }
+        }
+        if way == "never" && began.elapsed() > Duration::from_millis(290) {
+            failures.push(format!("{way}: it took {:?}, not an instant", began.elapsed()));
+        }
+        still_fine(&app).await;
+    }
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), ways.len(), failures.join("\n"));
+
+    assert_eq!(misbehave(&app, "recursion").await.text(), "caught RangeError");
+    assert_eq!(misbehave(&app, "poison-then").await.text(), "still mine");
+    assert_eq!(misbehave(&app, "wait-fails").await.expect(200).text(), "answered");
+    logs.containing("Rejected in waitUntil: Error: in waitUntil").await;
+    assert_eq!(misbehave(&app, "wait-loops").await.expect(200).text(), "answered first");
+    logs.line("of the loop in waitUntil", |line| line.message.contains("300ms")).await;
+    still_fine(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_may_catch_its_memory_limit() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let caught = misbehave(&app, "memory-caught").await;
+    assert_eq!((caught.status, caught.text().starts_with("caught ")), (200, true), "{}", caught.text());
+    still_fine(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_in_the_middle_cuts_the_connection() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let mut logs = node.logs("faults");
+    for (way, first, log) in [
+        ("half-stream", "the first half", "RangeError: no second half"),
+        ("text-stream", "", "TextEncoderStream"),
+        ("slow-stream", "begun", "300ms"),
+        ("never-in-stream", "", "never"),
+    ] {
+        let answer = misbehave(&app, way).await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, first), "{way}");
+        assert!(answer.broken.is_some(), "{way}: the body must not look whole");
+        logs.line(&format!("of {way} with `{log}`"), |line| line.message.contains(log)).await;
+    }
+    // On HTTP/2 the stream is cut and the connection lives on.
+    let mut connection = app.client().connect_h2c().await;
+    let request = app.request("GET", "/misbehave/half-stream", &[], RequestBody::empty());
+    let broken = connection.send(request).await.unwrap().collect().await;
+    assert!(broken.broken.is_some() && broken.text() == "the first half");
+    let request = app.request("GET", "/misbehave/fine", &[], RequestBody::empty());
+    assert_eq!(connection.send(request).await.unwrap().collect().await.text(), "fine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_nests_too_deeply_harms_one_invocation() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    for depth in [100, 1_000, 20_000, 200_000] {
+        let json = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let answer = app.post("/misbehave/json", json.clone()).await;
+        match answer.status {
+            200 => assert_eq!(answer.text(), json),
+            status => assert_eq!((status, depth > 100), (502, true), "{depth}: {}", answer.text()),
+        }
+        still_fine(&app).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn loops_on_every_core_leave_others_their_share() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let mut loops = Vec::new();
+    for _ in 0..4 * cores {
+        let app = app.clone();
+        loops.push(tokio::spawn(async move {
+            let reply = app.open("GET", "/burn", &[], RequestBody::empty()).await;
+            reply.map(|reply| reply.status)
+        }));
+    }
+    let mut logs = node.logs("faults");
+    mayfly_testkit::until("all loops to run", async || {
+        let lines = logs.all().await;
+        (lines.iter().filter(|line| line.message == "burning").count() == 4 * cores).then_some(())
+    })
+    .await;
+    // The loops go on for 20 s. In that time others are answered, one after the other.
+    let mut answered = 0;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        still_fine(&app).await;
+        answered += 1;
+    }
+    println!("{answered} answers in 3 s beside {} loops on {cores} cores", 4 * cores);
+    assert!(answered >= 10, "only {answered} answers in 3 s");
+    assert!(loops.iter().all(|one| !one.is_finished()), "a loop ended before its time");
+    // Who leaves ends his loop.
+    for one in &loops {
+        one.abort();
+    }
+    let mut node = node;
+    let began = Instant::now();
+    assert!(node.terminate().await.success());
+    assert!(began.elapsed() < Duration::from_secs(15), "the loops went on without their callers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_over_the_limit_is_refused() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let limit = 10 << 20;
+    assert_eq!(app.post("/misbehave/size", vec![0; limit]).await.text(), limit.to_string());
+
+    // Told beforehand: refused before the body is sent.
+    let mut socket = app.client().tcp().await;
+    let head = "POST /misbehave/size HTTP/1.1\r\nhost: faults.localhost\r\ncontent-length: 104857600\r\n\r\n";
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 12];
+    within("the refusal", socket.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, b"HTTP/1.1 413");
+
+    // Not told: refused when it has become too much, even by a function that ignores its body.
+    for way in ["size", "ignore"] {
+        let (sender, body) = RequestBody::channel();
+        let sent = tokio::spawn(async move {
+            let mut sent = 0;
+            while sent < 100 << 20 && sender.send(vec![0; 1 << 20]).await {
+                sent += 1 << 20;
+            }
+            sent
+        });
+        let path = format!("/misbehave/{way}");
+        match app.open("POST", &path, &[], body).await {
+            Ok(reply) => {
+                let answer = reply.collect().await;
+                match way {
+                    "size" => assert_eq!((answer.status, answer.code().as_str()), (413, "payload_too_large")),
+                    _ => assert!(matches!(answer.status, 200 | 413), "{} {}", answer.status, answer.text()),
+                }
+            }
+            // The node may close while the client still writes; the answer is then lost to a client
+            // that does not read in between.
+            Err(error) => assert_eq!(way, "size", "{error}"),
+        }
+        let sent = sent.await.unwrap();
+        assert!(sent < 100 << 20, "{way}: all of the body was taken");
+    }
+    still_fine(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_in_the_middle_ends_the_function() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    let mut logs = node.logs("faults");
+    let mut reply = app.open("GET", "/writer", &[], RequestBody::empty()).await.unwrap();
+    within("a piece", reply.read(7)).await.unwrap();
+    logs.containing("first piece").await;
+    drop(reply);
+    // All of its 20,000 pieces would take 20 s; a node that stops waits for what runs.
+    still_fine(&app).await;
+    let mut node = node;
+    let began = Instant::now();
+    assert!(node.terminate().await.success());
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    node.start_again().await;
+    let mut logs = node.logs("faults");
+    assert!(!logs.all().await.iter().any(|line| line.message == "nobody stopped it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn odd_clients_harm_nobody() {
+    let node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+
+    // One that closes its writing half counts as gone; the node is fine either way.
+    let mut half = app.client().tcp().await;
+    half.write_all(b"GET /misbehave/fine HTTP/1.1\r\nhost: faults.localhost\r\nconnection: close\r\n\r\n").await.unwrap();
+    half.shutdown().await.unwrap();
+    let mut rest = Vec::new();
+    let _ = within("the end of a half-closed connection", half.read_to_end(&mut rest)).await;
+    assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&rest));
+
+    // Requests that are none.
+    for (request, status) in [
+        ("nonsense\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n", "400"),
+        ("GET / HTTP/1.1\r\nhost: a b\r\n\r\n", "400"),
+        ("POST / HTTP/1.1\r\nhost: faults.localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nx", "400"),
+        ("POST / HTTP/1.1\r\nhost: faults.localhost\r\ncontent-length: x\r\n\r\n", "400"),
+        ("GET /misbehave/fine HTTP/1.1\r\nhost: faults.localhost\r\nbad header\r\n\r\n", "400"),
+        ("GET /misbehave/fine HTTP/1.0\r\nhost: faults.localhost\r\n\r\n", "200"),
+    ] {
+        let mut socket = app.client().tcp().await;
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut start = vec![0; 12];
+        within("an answer to nonsense", socket.read_exact(&mut start)).await
+            .unwrap_or_else(|error| panic!("{request:?}: {error}"));
+        assert!(start.ends_with(status.as_bytes()), "{request:?}: {}", String::from_utf8_lossy(&start));
+    }
+
+    // Targets and heads over their limits.
+    let long = app.get(&format!("/misbehave/fine?{}", "x".repeat(20_000))).await;
+    assert_eq!((long.status, long.code().as_str()), (414, "uri_too_long"));
+    let big = "x".repeat(100 << 10);
+    let mut socket = app.client().tcp().await;
+    let request = format!("GET /misbehave/fine HTTP/1.1\r\nhost: faults.localhost\r\nx-big: {big}\r\n\r\n");
+    let _ = socket.write_all(request.as_bytes()).await;
+    let mut start = vec![0; 12];
+    if within("an answer to a big head", socket.read_exact(&mut start)).await.is_ok() {
+        assert!(start.ends_with(b"431"), "{}", String::from_utf8_lossy(&start));
+    }
+
+    // 200 that send a byte and no more, some within the head and some within the body.
+    let mut slow = Vec::new();
+    for at in 0..200 {
+        let mut socket = app.client().tcp().await;
+        let begun = match at % 2 {
+            0 => "GET /misbehave/fi",
+            _ => "POST /misbehave/size HTTP/1.1\r\nhost: faults.localhost\r\ncontent-length: 100000\r\n\r\nx",
+        };
+        socket.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(socket);
+    }
+    for _ in 0..20 {
+        still_fine(&app).await;
+    }
+    drop(slow);
+    still_fine(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_no_artifact_is_refused_and_not_kept() {
+    let node = serve().await;
+    let code = App::single("good", "", "export default { fetch: () => new Response('x') }").code();
+    let good = &code.functions["main"];
+    let name = good.digest().to_string();
+    let other = "0".repeat(64);
+    let cut = good.bytes().slice(..good.bytes().len() / 2);
+    let digest = |bytes: &[u8]| mayfly_types::Digest::of(bytes).to_string();
+    for (what, name, content) in [
+        ("another's name", &other, good.bytes().clone()),
+        ("no digest", &"nonsense".to_owned(), good.bytes().clone()),
+        ("truncated", &name, cut.clone()),
+        ("truncated under its own name", &digest(&cut), cut.clone()),
+        ("no archive", &digest(b"hello"), "hello".into()),
+        ("nothing", &digest(b""), "".into()),
+    ] {
+        let answer = node.upload(name, content).await;
+        assert!(matches!(answer.status, 400 | 422), "{what}: {} {}", answer.status, answer.text());
+        let asked = node.command("POST", "/v1/artifacts/missing", Some(json!({ "digests": [name] }))).await;
+        if what != "no digest" {
+            assert_eq!(asked.expect(200).json()["missing"], json!([name]), "{what}");
+        }
+    }
+    assert!((200..300).contains(&node.upload(&name, good.bytes().clone()).await.status));
+
+    // Without the token, nothing.
+    let request = http_request("PUT", &format!("/v1/artifacts/{name}"), &node);
+    let answer = node.admin().send(request).await.unwrap().collect().await;
+    assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"));
+}
+
+fn http_request(method: &str, path: &str, node: &Node) -> http::Request<mayfly_testkit::Body> {
+    let request = http::Request::builder().method(method).uri(path);
+    request.header("host", node.admin().address().to_string()).body(RequestBody::full("x")).unwrap()
+}
+
+async fn refused(node: &Node, app: &App) -> DeployError {
+    match node.deploy(app).await {
+        Ok(deployed) => panic!("it was deployed as release {}", deployed.release),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_is_wrong_is_refused_in_its_line() {
+    let node = serve().await;
+    let source = "export default { fetch: () => new Response('x') }";
+    // The manifest after `app`, the line, what the message and the help have.
+    for (manifest, line, message, help) in [
+        ("[functions.main]\ncode = \"main.js\"\nmemroy = \"1MB\"\n", 4, "memroy", "memory"),
+        ("[functions.main]\ncode = \"main.js\"\nwarm = 2\n", 4, "warm", ""),
+        ("[functions.main]\ncode = \"main.js\"\ncpu = 0.5\n", 4, "cpu", ""),
+        ("[functions.main]\ncode = \"main.js\"\ntimeout = \"soon\"\n", 4, "soon", ""),
+        ("[functions.main]\ncode = \"../main.js\"\n", 3, "leaves the manifest's directory", ""),
+        ("[functions.main]\ncode = \"main.js\"\n[[routes]]\npath = \"/\"\nfunction = \"mian\"\n", 6, "mian", "main"),
+        ("[functions.main]\ncode = \"main.js\"\n[functions.other]\ncode = \"main.js\"\n[[routes]]\npath = \"/a/{x}\"\nfunction = \"main\"\n[[routes]]\npath = \"/a/{y}\"\nfunction = \"other\"\n", 10, "/a/{", ""),
+        ("[functions.main\n", 2, "", ""),
+    ] {
+        let app = App::new().file("main.js", source).file("mayfly.toml", format!("app = \"wrong\"\n{manifest}"));
+        let error = refused(&node, &app).await;
+        assert_eq!(error.refusal.status, 422, "{error}");
+        let detail = error.details.first().unwrap_or_else(|| panic!("no details: {error}"));
+        assert_eq!((detail.file.as_deref(), detail.line), (Some("mayfly.toml"), Some(line)), "{manifest}: {error}");
+        assert!(detail.column.is_some() && detail.source.is_some(), "{error}");
+        assert!(detail.message.contains(message), "{error}");
+        assert!(detail.help.as_deref().unwrap_or_default().contains(help), "{error}");
+    }
+    assert_eq!(node.command("GET", "/v1/apps/wrong", None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_cannot_run_is_refused_in_its_line() {
+    let node = serve().await;
+    let deep = format!("export default {}1{};\n", "[".repeat(1_000_000), "]".repeat(1_000_000));
+    let parens = format!("const x = {}1{};\nexport default {{ fetch: () => new Response(`${{x}}`) }}", "(".repeat(5_000), ")".repeat(5_000));
+    // The code, the line, the column, what the message has. 0 is any.
+    let cases: Vec<(&str, &str, u64, u64, &str)> = vec![
+        ("syntax error", "export default {\n  fetch() { return new Response('x' }\n}", 2, 0, ""),
+        ("unclosed", "export default { fetch() {\n", 0, 0, ""),
+        ("missing export", "const handler = 1;\n", 1, 1, "exports no handler"),
+        ("wrong export", "export default { get() {} };\n", 1, 1, "exports no handler"),
+        ("throwing top level", "const x = 1;\n\nthrow new RangeError('at the top');\n", 3, 0, "RangeError: at the top"),
+        ("throwing in a function", "function boom() {\n  return missing.thing;\n}\nboom();\nexport default {};", 2, 0, "ReferenceError"),
+        ("endless top level", "let i = 0;\nfor (;;) i++;\nexport default {};", 2, 0, "5 seconds"),
+        ("unresolvable file", "\nimport x from './absent.js';\nexport default {};", 2, 0, "./absent.js"),
+        ("unresolvable package", "import x from 'left-pad';\nexport default {};", 1, 0, "left-pad"),
+        ("a node module", "import fs from 'node:fs';\nexport default {};", 1, 0, "node:fs"),
+        ("an import that leads out", "import x from '../../etc/passwd';\nexport default {};", 1, 0, "../../etc/passwd"),
+        ("a missing name", "import { nothing } from './lib.js';\nexport default {};", 0, 0, "nothing"),
+        ("fetch at the top", "await fetch('http://example.com/');\nexport default {};", 1, 0, "top level"),
+        ("a timer at the top", "\nsetTimeout(() => {}, 1);\nexport default {};", 2, 0, "top level"),
+        ("randomness at the top", "export const id = crypto.randomUUID();\nexport default {};", 1, 0, "top level"),
+        ("a promise that never settles", "await new Promise(() => {});\nexport default {};", 1, 0, "never comes"),
+        ("memory at the top", "const held = [];\nfor (;;) held.push(new Uint8Array(1 << 20));", 0, 0, "memory limit"),
+        ("a million deep", &deep, 1, 0, ""),
+    ];
+    let mut failures = Vec::new();
+    for (name, source, line, column, message) in cases {
+        let app = App::single("wrong", "", source).file("main.js", source);
+        let error = refused(&node, &app).await;
+        let Some(detail) = error.details.first() else {
+            failures.push(format!("{name}: no details: {error}"));
+            continue;
+        };
+        let placed = detail.file.as_deref() == Some("main.js")
+            && detail.line.is_some_and(|found| found == line || line == 0)
+            && detail.column.is_some_and(|found| found == column || column == 0);
+        if error.refusal.status != 422 || !placed || !detail.message.contains(message) {
+            failures.push(format!("{name}: {}", error.to_string().chars().take(600).collect::<String>()));
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    // Deep, but within reason: it either runs or is refused, and the node goes on.
+    let _ = node.deploy(&App::single("deep", "", &parens)).await;
+    let app = node.function("good", "", "export default { fetch: () => new Response('good') }").await;
+    assert_eq!(app.get("/").await.text(), "good");
+    assert_eq!(node.command("GET", "/v1/apps/wrong", None).await.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistakes_of_several_functions_are_told_at_once_and_change_nothing() {
+    let node = serve().await;
+    let good = "export default { fetch: () => new Response('first') }";
+    let manifest = "app = \"several\"\n[functions.a]\ncode = \"a.js\"\n[functions.b]\ncode = \"b.js\"\n";
+    let app = App::new().file("mayfly.toml", manifest).file("a.js", good).file("b.js", good);
+    node.deploy(&app).await.unwrap_or_else(|error| panic!("{error}"));
+    app.write("a.js", "syntax error here");
+    app.write("b.js", "throw new Error('b')");
+    let error = refused(&node, &app).await;
+    let files: Vec<_> = error.details.iter().filter_map(|detail| detail.file.as_deref()).collect();
+    assert_eq!(files, ["a.js", "b.js"], "{error}");
+    assert_eq!(node.app("several").get("/a").await.text(), "first");
+    let releases = node.command("GET", "/v1/apps/several/releases", None).await.expect(200).json();
+    assert_eq!(releases["releases"].as_array().unwrap().len(), 1, "{releases}");
+
+    // A secret that is not set is told with the command that sets it.
+    let secret = App::single("keyed", "secrets = [\"TOKEN\"]", good);
+    let error = refused(&node, &secret).await;
+    assert!(error.only().message.contains("TOKEN"), "{error}");
+    assert!(error.only().help.as_deref().unwrap_or_default().contains("mayfly secret set TOKEN"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_port_in_use_ends_the_start_with_a_message() {
+    let first = serve().await;
+    for (flag, address) in [("--listen", first.client().address()), ("--admin", first.admin().address())] {
+        let second = node().args([flag, &address.to_string()]).try_start().await;
+        let error = second.expect_err("two nodes on one port");
+        assert_eq!(error.code, Some(1), "{error}");
+        assert!(error.said.contains(&address.to_string()) && error.said.contains("in use"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_in_use_ends_the_start_and_names_the_process() {
+    let first = serve().await;
+    let error = node().data(first.data()).try_start().await.expect_err("two nodes on one directory");
+    assert_eq!(error.code, Some(1), "{error}");
+    assert!(error.said.contains(&format!("process {}", first.pid())), "{error}");
+    // A directory of somebody else's is left alone.
+    let foreign = tempfile::tempdir().unwrap();
+    std::fs::write(foreign.path().join("thesis.txt"), "years of work").unwrap();
+    let error = node().data(foreign.path()).try_start().await.expect_err("a foreign directory");
+    assert!(error.said.contains("not a data directory"), "{error}");
+    assert_eq!(std::fs::read_dir(foreign.path()).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_wrong_ends_the_start_with_its_line() {
+    for (config, said) in [
+        ("[egress]\nallow = [\"everything\"]\n", "everything"),
+        ("[limits]\nbodyy = \"1MB\"\n", "bodyy"),
+        ("not toml at all [", "config.toml"),
+    ] {
+        let error = node().config(config).try_start().await.expect_err(config);
+        assert_eq!(error.code, Some(1), "{error}");
+        assert!(error.said.contains(said), "{error}");
+    }
+    let nonsense = std::process::Command::new(MAYFLY).args(["serve", "--nonsense"]).output().unwrap();
+    assert_eq!(nonsense.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_of_the_operator_hold() {
+    let node = node().config("[limits]\nbody = \"1KB\"\nfunction_concurrency = 2\n").start().await;
+    let app = {
+        node.deploy(&guests("faults", "faults", "")).await.unwrap_or_else(|error| panic!("{error}"));
+        node.app("faults")
+    };
+    assert_eq!(app.post("/misbehave/size", vec![0; 1024]).await.text(), "1024");
+    assert_eq!(app.post("/misbehave/size", vec![0; 1025]).await.code(), "payload_too_large");
+    // Two are under way; the third is one too many.
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let app = app.clone();
+        slow.push(tokio::spawn(async move { app.get("/slow").await.status }));
+    }
+    let mut logs = node.logs("faults");
+    mayfly_testkit::until("both to begin", async || {
+        let lines = logs.all().await;
+        (lines.iter().filter(|line| line.message == "begun").count() == 2).then_some(())
+    })
+    .await;
+    let third = app.get("/slow").await;
+    assert_eq!((third.status, third.code().as_str(), third.header("retry-after")), (429, "too_many_requests", "1"));
+    for one in slow {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    app.get("/slow").await.expect(200);
+}

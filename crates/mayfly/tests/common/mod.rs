@@ -1,0 +1,76 @@
+//! What the end-to-end tests of this binary share.
+#![allow(dead_code, reason = "each test is a program of its own and takes what it needs")]
+
+use std::path::{Path, PathBuf};
+
+use mayfly_testkit::{App, Node, NodeOptions, repository};
+
+/// The binary under test.
+pub(crate) const MAYFLY: &str = env!("CARGO_BIN_EXE_mayfly");
+
+/// How a node of it is started.
+pub(crate) fn node() -> NodeOptions {
+    Node::options(MAYFLY)
+}
+
+/// A node of it with nothing but the defaults.
+pub(crate) async fn serve() -> Node {
+    node().start().await
+}
+
+/// The files of a directory of `tests/guests`, by the names of the functions that they are.
+pub(crate) fn guest_files(directory: &str) -> Vec<(String, PathBuf)> {
+    let mut files: Vec<_> = std::fs::read_dir(repository("tests/guests").join(directory))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "js"))
+        .map(|path| (path.file_stem().unwrap().to_string_lossy().into_owned(), path))
+        .collect();
+    files.sort();
+    files
+}
+
+/// An app with one function for each file of a directory of `tests/guests`. A line `// mayfly: KEY`
+/// of a file goes to its function's table, and `settings` to every function's.
+pub(crate) fn guests(app: &str, directory: &str, settings: &str) -> App {
+    let mut manifest = format!("app = \"{app}\"\n");
+    for (name, path) in guest_files(directory) {
+        manifest += &section(directory, &name, &path);
+        manifest += settings;
+        manifest += "\n";
+    }
+    App::new()
+        .copy_of(&repository("tests/guests"))
+        .file("mayfly.toml", manifest)
+}
+
+fn section(directory: &str, name: &str, path: &Path) -> String {
+    let source = std::fs::read_to_string(path).unwrap();
+    let export = if source.contains("export default") { "default" } else { "handler" };
+    let mut section = format!(
+        "\n[functions.{name}]\ncode = \".\"\nhandler = \"{directory}/{name}.{export}\"\n"
+    );
+    for setting in source.lines().filter_map(|line| line.strip_prefix("// mayfly: ")) {
+        section += setting;
+        section += "\n";
+    }
+    section
+}
+
+/// Deploys the guests of a directory as the app of the same name.
+pub(crate) async fn deploy_guests(node: &Node, directory: &str, settings: &str) -> mayfly_testkit::AppClient {
+    let deployed = node.deploy(&guests(directory, directory, settings)).await;
+    deployed.unwrap_or_else(|error| panic!("deploy the guests of {directory}: {error}"));
+    node.app(directory)
+}
+
+/// A process that a test starts beside nodes; it is killed when the test is done with it.
+#[derive(Debug)]
+pub(crate) struct Killed(pub(crate) std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

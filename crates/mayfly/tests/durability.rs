@@ -1,0 +1,321 @@
+//! What was acknowledged is there after a crash, a full disk costs one deployment, and a node that
+//! is told to stop finishes what it began. `mayfly dev` lives here too: it follows files.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(clippy::print_stderr, reason = "a test that cannot run here says so loudly")]
+
+mod common;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+use common::{Killed, MAYFLY, deploy_guests, node, serve};
+use mayfly_testkit::{App, Client, Output, RequestBody, within};
+use serde_json::json;
+
+fn answering(text: &str) -> String {
+    format!("export default {{ fetch: () => new Response({}) }};\n", json!(text))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kill_in_the_middle_of_deployments_loses_none_that_was_acknowledged() {
+    let mut node = serve().await;
+    for round in 0..3 {
+        // Two apps are deployed over and over until the node dies under them.
+        let acknowledged = Arc::new(Mutex::new([0_u64; 2]));
+        let (said, mut counted) = tokio::sync::watch::channel(0);
+        let shared = Arc::new(node);
+        let deployers: Vec<_> = (0..2)
+            .map(|which| {
+                let (node, acknowledged, said) =
+                    (Arc::clone(&shared), Arc::clone(&acknowledged), said.clone());
+                tokio::spawn(async move {
+                    for at in 1.. {
+                        let name = format!("app-{round}-{which}");
+                        let app = App::single(&name, "", &answering(&format!("{name} {at}")));
+                        let code = app.code();
+                        let deployed = tokio::spawn({
+                            let node = Arc::clone(&node);
+                            async move { node.deploy_code(code, json!("all")).await }
+                        });
+                        // A request that the dying node cut off panics in its own task.
+                        let Ok(Ok(deployed)) = deployed.await else { return };
+                        assert_eq!(deployed.release, at);
+                        acknowledged.lock().unwrap()[which] = at;
+                        said.send_modify(|count| *count += 1);
+                    }
+                })
+            })
+            .collect();
+        let enough = 6 + round;
+        within("deployments", counted.wait_for(|count| *count >= enough)).await.unwrap();
+        kill(shared.pid());
+        for deployer in deployers {
+            within("the deployers' end", deployer).await.unwrap();
+        }
+        node = Arc::into_inner(shared).unwrap();
+        node.exited().await;
+        node.start_again().await;
+
+        let acknowledged = *acknowledged.lock().unwrap();
+        for (which, last) in acknowledged.into_iter().enumerate() {
+            let name = format!("app-{round}-{which}");
+            let listed = node.command("GET", &format!("/v1/apps/{name}/releases?limit=100"), None).await;
+            let listed = listed.expect(200).json();
+            let numbers: Vec<u64> = listed["releases"].as_array().unwrap().iter()
+                .map(|release| release["number"].as_u64().unwrap()).collect();
+            // The one under way may be there, whole, or not at all.
+            let newest = numbers[0];
+            assert!(newest == last || newest == last + 1, "{last} was acknowledged, {numbers:?} are there");
+            let whole: Vec<u64> = (1..=newest).rev().collect();
+            assert_eq!(numbers, whole);
+            let answer = node.app(&name).get("/").await.expect(200);
+            assert_eq!(answer.text(), format!("{name} {newest}"));
+            // Every release can be made live again.
+            for number in [1, last] {
+                let moved = node.command("POST", &format!("/v1/apps/{name}/rollback"), Some(json!({ "to": number }))).await;
+                assert_eq!(moved.status, 200, "{}", moved.text());
+                assert_eq!(node.app(&name).get("/").await.expect(200).text(), format!("{name} {number}"));
+            }
+        }
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_logs_and_releases_are_there_after_a_restart() {
+    let mut node = serve().await;
+    node.secret("kept", "KEY", "first").await;
+    let source = "export default { fetch: (request, env) => { console.log('key', env.KEY); return new Response(env.KEY) } }";
+    let app = node.function("kept", "secrets = [\"KEY\"]", source).await;
+    assert_eq!(app.get("/").await.expect(200).text(), "first");
+    // A new value reaches the next invocation.
+    node.secret("kept", "KEY", "second").await;
+    assert_eq!(app.get("/").await.expect(200).text(), "second");
+    let token = node.token().to_owned();
+    node.restart().await;
+    assert_eq!(node.token(), token);
+    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "second");
+    let mut logs = node.logs("kept");
+    logs.containing("key first").await;
+    logs.containing("key second").await;
+    // The secret is on disk in no readable form, but for what the function logged itself.
+    let held = grep(node.data(), b"second");
+    assert!(held.iter().all(|path| path.contains("/logs/")), "{held:?}");
+    // Without its cache, which may be deleted at any time, a node makes all of it again.
+    assert!(node.terminate().await.success());
+    std::fs::remove_dir_all(node.data().join("cache")).unwrap();
+    node.start_again().await;
+    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "second");
+}
+
+/// The files below a directory that hold some bytes.
+fn grep(directory: &Path, needle: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(grep(&entry.path(), needle)),
+            false => {
+                let content = std::fs::read(entry.path()).unwrap_or_default();
+                if content.windows(needle.len()).any(|window| window == needle) {
+                    found.push(entry.path().display().to_string());
+                }
+            }
+        }
+    }
+    found
+}
+
+/// A small file system of its own, as root; it is unmounted when the test is done with it.
+struct Mounted(tempfile::TempDir);
+
+impl Mounted {
+    fn make(megabytes: u32) -> Result<Self, String> {
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "mayfly-test"])
+            .arg(directory.path())
+            .output()
+            .map_err(|error| error.to_string())?;
+        match output.status.success() {
+            true => Ok(Self(directory)),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_costs_a_deployment_and_not_the_node() {
+    let disk = match Mounted::make(64) {
+        Ok(disk) => disk,
+        Err(why) => {
+            eprintln!("NOT TESTED: a full disk. A tmpfs cannot be mounted: {why}");
+            return;
+        }
+    };
+    let node = node().data(&disk.0.path().join("data")).start().await;
+    let app = node.function("first", "", &answering("still here")).await;
+    // The rest of the disk is taken.
+    let filler = disk.0.path().join("filler");
+    let mut taken = std::fs::File::create(&filler).unwrap();
+    let piece = vec![1_u8; 64 << 10];
+    while std::io::Write::write_all(&mut taken, &piece).is_ok() {}
+    while std::io::Write::write_all(&mut taken, &[1]).is_ok() {}
+
+    let bytes: Vec<u8> = (0..1 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let second = App::single("second", "", &answering("new")).file("mayfly.toml",
+        "app = \"second\"\n[functions.main]\ncode = \"code\"\n").file("code/index.js", answering("new")).file("code/ballast.bin", bytes);
+    let error = node.deploy(&second).await.expect_err("a deployment on a full disk");
+    assert_eq!(error.refusal.status, 503, "{error}");
+    let text = error.refusal.body.to_lowercase();
+    assert!(text.contains("space") || text.contains("full"), "{error}");
+    for _ in 0..20 {
+        assert_eq!(app.get("/").await.expect(200).text(), "still here");
+    }
+    // With room again, the same deployment succeeds, on the same node.
+    drop(taken);
+    std::fs::remove_file(&filler).unwrap();
+    node.deploy(&second).await.unwrap_or_else(|error| panic!("with room again: {error}"));
+    assert_eq!(node.app("second").get("/").await.expect(200).text(), "new");
+    assert_eq!(app.get("/").await.expect(200).text(), "still here");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_told_to_stop_finishes_the_request_under_way() {
+    let mut node = serve().await;
+    let app = deploy_guests(&node, "faults", "").await;
+    // A connection that lies idle must not hold it up.
+    let mut idle = app.client().connect().await.unwrap();
+    let request = app.request("GET", "/misbehave/fine", &[], RequestBody::empty());
+    idle.send(request).await.unwrap().collect().await;
+    let slow = tokio::spawn(async move { app.get("/slow").await });
+    node.logs("faults").containing("begun").await;
+    node.send_term();
+    let answer = slow.await.unwrap();
+    assert_eq!((answer.status, answer.text().as_str()), (200, "in its own time"));
+    within("the idle connection's end", idle.closed()).await;
+    assert_eq!(node.exited().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn weights_share_the_traffic_between_releases() {
+    let node = serve().await;
+    let app = App::single("canary", "", &answering("old"));
+    node.deploy(&app).await.unwrap_or_else(|error| panic!("{error}"));
+    app.write("main.js", answering("new"));
+    node.deploy(&app).await.unwrap_or_else(|error| panic!("{error}"));
+    let client = node.app("canary");
+    assert_eq!(client.get("/").await.text(), "new");
+
+    let path = "/v1/apps/canary/live";
+    node.command("PUT", path, Some(json!({ "weights": [[1, 50], [2, 50]] }))).await.expect(200);
+    let mut old = 0;
+    for _ in 0..200 {
+        match &*client.get("/").await.expect(200).text() {
+            "old" => old += 1,
+            other => assert_eq!(other, "new"),
+        }
+    }
+    // Both are seen; that all 200 fall to one side, or nearly, is less likely than a broken disk.
+    assert!((40..=160).contains(&old), "{old} of 200 went to the old release");
+    for wrong in [json!([]), json!([[1, 0]]), json!([[1, 1], [1, 2]]), json!([[9, 1]]), json!("x")] {
+        let answer = node.command("PUT", path, Some(json!({ "weights": wrong }))).await;
+        assert!((400..500).contains(&answer.status), "{wrong}: {} {}", answer.status, answer.text());
+    }
+    node.command("PUT", path, Some(json!({ "weights": [[1, 1]] }))).await.expect(200);
+    assert_eq!(client.get("/").await.text(), "old");
+}
+
+/// `mayfly dev` on a path, with what it says.
+struct Dev {
+    _child: Killed,
+    out: Output,
+    client: Client,
+    position: usize,
+}
+
+impl Dev {
+    async fn start(path: &Path, data: &Path) -> Self {
+        let mut child = Command::new(MAYFLY)
+            .arg("dev")
+            .arg(path)
+            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let out = Output::read(child.stdout.take().unwrap());
+        let child = Killed(child);
+        let ingress = out.line(0, |line| {
+            line.trim().strip_prefix("ingress")?.trim().strip_prefix("http://")?.parse().ok()
+        });
+        let (address, position) = within("the dev server", ingress).await.expect("it ended");
+        Self { _child: child, out, client: Client::new(address), position }
+    }
+
+    /// Waits for a line with `text` after those that were waited for before.
+    async fn says(&mut self, text: &str) -> String {
+        let line = self.out.line(self.position, |line| line.contains(text).then(|| line.to_owned()));
+        let said = within(&format!("a line with `{text}`"), line).await;
+        let (line, position) = said.unwrap_or_else(|| panic!("it ended: {}", self.out.text()));
+        self.position = position;
+        line
+    }
+
+    async fn get(&self, path: &str) -> mayfly_testkit::Answer {
+        let request = http::Request::builder().uri(path).header("host", "any.example");
+        let request = request.body(RequestBody::empty()).unwrap();
+        self.client.send(request).await.unwrap().collect().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dev_serves_one_file_and_follows_it() {
+    let app = App::new().file("hello.js", answering("one"));
+    let data = tempfile::tempdir().unwrap();
+    let file = app.directory().join("hello.js");
+    let mut dev = Dev::start(&file, &data.path().join("data")).await;
+    dev.says("ready").await;
+    assert_eq!(dev.get("/any/path").await.text(), "one");
+
+    app.write("hello.js", answering("two"));
+    dev.says("reloaded").await;
+    assert_eq!(dev.get("/").await.text(), "two");
+
+    // A mistake is shown in its line, in the terminal and to the browser.
+    app.write("hello.js", "export default {\n  fetch() { return new Response('x' }\n}\n");
+    dev.says("error").await;
+    let frame = dev.says("hello.js:2").await;
+    assert!(!frame.is_empty());
+    let broken = dev.get("/").await;
+    assert_eq!(broken.status, 502);
+    assert!(broken.text().contains("hello.js:2"), "{}", broken.text());
+
+    // Mended, by an editor that writes beside and renames.
+    app.write("hello.js.tmp", answering("three"));
+    std::fs::rename(app.directory().join("hello.js.tmp"), &file).unwrap();
+    dev.says("reloaded").await;
+    assert_eq!(dev.get("/").await.text(), "three");
+
+    // What it throws is shown to its author, and what it logs is in the terminal.
+    app.write("hello.js", "export default { fetch() { console.log('a word'); throw new TypeError('to the author') } }\n");
+    dev.says("reloaded").await;
+    let thrown = dev.get("/").await;
+    assert!(thrown.text().contains("to the author") && thrown.text().contains("hello.js:1"), "{}", thrown.text());
+    dev.says("a word").await;
+    dev.says("to the author").await;
+}

@@ -1,0 +1,122 @@
+//! `js-hello`: how many requests a core answers, each in a VM of its own.
+
+use super::load::{Check, Sample, load};
+use super::node::{Code, Node};
+use super::report::{Goal, Report};
+use super::server::Server;
+use super::{Bench, Settings, stats, yardsticks};
+
+pub(super) const BENCH: Bench =
+    Bench { name: "js-hello", title: "`js` hello, a fresh VM per request", run };
+
+pub(super) const APP: &str = "hello";
+
+/// How long a server is warmed up before each sample, with every answer looked at.
+const WARM_UP: u64 = 1;
+
+/// The function that answers with a value of its request and with its module's counter.
+pub(super) fn hello() -> Code {
+    Code { name: "hello".into(), source: include_str!("../../../../bench/hello.js").into() }
+}
+
+/// One of those that take turns.
+pub(super) struct Contender {
+    pub(super) name: &'static str,
+    pub(super) address: std::net::SocketAddr,
+    pub(super) check: Check,
+    pub(super) samples: Vec<Sample>,
+}
+
+impl Contender {
+    pub(super) fn new(name: &'static str, address: std::net::SocketAddr, check: Check) -> Self {
+        Self { name, address, check, samples: Vec::new() }
+    }
+
+    pub(super) fn of(&self, value: impl Fn(&Sample) -> f64) -> Vec<f64> {
+        self.samples.iter().map(value).collect()
+    }
+}
+
+fn run(settings: &Settings) -> anyhow::Result<Report> {
+    let mut report = Report::new(settings);
+    let mut node = Node::start(settings, &[])?;
+    node.deploy(APP, &[hello()])?;
+    let bare = yardsticks::bare(settings)?;
+    let mut contenders = vec![
+        Contender::new("mayfly", node.address(), Check::Fresh),
+        Contender::new("bare", bare.address, Check::Checked),
+    ];
+    let mut servers: Vec<Server> = vec![bare];
+    let mut absent = Vec::new();
+    for (name, started) in
+        [("node", yardsticks::node(settings)), ("workerd", yardsticks::workerd(settings))]
+    {
+        match started {
+            Ok((server, version)) => {
+                contenders.push(Contender::new(name, server.address, Check::Checked));
+                report.version(name, version);
+                servers.push(server);
+            }
+            Err(error) => absent.push((name, format!("{error:#}"))),
+        }
+    }
+    take_turns(settings, &mut contenders)?;
+    write(&mut report, &contenders);
+    for (name, why) in absent {
+        report.missing(name, "requests/s", why);
+    }
+
+    let rates = |name: &str| {
+        let contender = contenders.iter().find(|contender| contender.name == name);
+        contender.map(|contender| contender.of(|sample| sample.rate))
+    };
+    let mayfly = rates("mayfly").unwrap_or_default();
+    let mut against = |yardstick: &str, goal: Option<Goal>| {
+        let ratio = rates(yardstick).map(|rates| stats::ratio(&mayfly, &rates));
+        report.finding(format!("requests/s, mayfly / {yardstick}"), ratio, "x", goal);
+    };
+    against("workerd", Some(Goal::AtLeast(1.5)));
+    against("node", Some(Goal::AtLeast(0.7)));
+    against("bare", None);
+    report.note(
+        "Every answer of Mayfly comes from a fresh VM; node and workerd answer all requests from \
+         one, as they are meant to.",
+    );
+    Ok(report)
+}
+
+/// Loads each contender in turn, as often as there are rounds.
+pub(super) fn take_turns(settings: &Settings, contenders: &mut [Contender]) -> anyhow::Result<()> {
+    for round in 1..=settings.rounds {
+        for contender in contenders.iter_mut() {
+            load(contender.address, APP, WARM_UP, contender.check)?;
+            let sample = load(contender.address, APP, settings.seconds, Check::Counted)?;
+            println!(
+                "    round {round}: {:<10} {:>8.0}/s  p50 {:>6.2} ms  p99 {:>6.2} ms",
+                contender.name, sample.rate, sample.p50, sample.p99
+            );
+            contender.samples.push(sample);
+        }
+    }
+    Ok(())
+}
+
+/// Writes down what contenders did.
+pub(super) fn write(report: &mut Report, contenders: &[Contender]) {
+    for contender in contenders {
+        report.samples(contender.name, "requests/s", contender.of(|sample| sample.rate));
+    }
+    for contender in contenders {
+        let name = contender.name;
+        report.samples(format!("{name}, p50"), "ms", contender.of(|sample| sample.p50));
+        report.samples(format!("{name}, p99"), "ms", contender.of(|sample| sample.p99));
+    }
+    let busy = contenders.iter().map(|contender| {
+        let shares = contender.of(|sample| sample.load_core);
+        format!("{} {:.0}%", contender.name, stats::median(&shares) * 100.0)
+    });
+    report.note(format!(
+        "How busy the load's core was: {}. Near 100% the server could have answered more.",
+        busy.collect::<Vec<_>>().join(", ")
+    ));
+}

@@ -1,0 +1,55 @@
+//! What the platform is measured against.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use super::Settings;
+use super::server::Server;
+use crate::shell::{self, command, root, which};
+
+/// The version of workerd's npm package.
+const WORKERD: &str = "1.20261117.1";
+
+/// The yardstick *bare*.
+pub(super) fn bare(settings: &Settings) -> anyhow::Result<Server> {
+    Ok(Server::start(&settings.bare, &[], &settings.work.join("bare.log"))?.0)
+}
+
+/// The yardstick *node* and its version.
+pub(super) fn node(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+    let program = which("node").context("node is not installed")?;
+    let script = root().join("bench/node-server.mjs").display().to_string();
+    let version = shell::version(&program, "--version");
+    Ok((Server::start(&program, &[&script], &settings.work.join("node.log"))?.0, version))
+}
+
+/// The yardstick *workerd* and its version.
+pub(super) fn workerd(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+    let program = workerd_program(&settings.work)?;
+    let config = root().join("bench/workerd.capnp").display().to_string();
+    let arguments = |address: SocketAddr| {
+        let socket = format!("http={address}");
+        ["serve", &config, "--socket-addr", &socket].map(str::to_owned).to_vec()
+    };
+    let server = Server::start_silent(&program, arguments, &settings.work.join("workerd.log"))?;
+    Ok((server, shell::version(&program, "--version")))
+}
+
+/// The program itself and not the package's script, which would start it as a child of its own.
+fn workerd_program(work: &Path) -> anyhow::Result<PathBuf> {
+    let machine = if cfg!(target_arch = "aarch64") { "arm64" } else { "64" };
+    let program =
+        work.join(format!("node_modules/@cloudflare/workerd-linux-{machine}/bin/workerd"));
+    if !program.exists() {
+        which("npm").context("npm is not installed, and workerd is an npm package")?;
+        // A project of its own, or npm would look for one in the directories above.
+        fs::write(work.join("package.json"), "{ \"private\": true }\n")?;
+        let mut npm = command("npm", work);
+        npm.args(["install", "--no-save", "--no-audit", "--no-fund"]);
+        shell::run(npm.arg(format!("workerd@{WORKERD}"))).context("install workerd")?;
+    }
+    Ok(program)
+}

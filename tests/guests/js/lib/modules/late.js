@@ -1,0 +1,2 @@
+globalThis.lateModules = (globalThis.lateModules ?? 0) + 1;
+export const word = "late";

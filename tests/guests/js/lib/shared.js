@@ -1,0 +1,2 @@
+// A second module's state.
+export const shared = [];
