@@ -26,8 +26,8 @@ pub(crate) fn response(
     request: &HeaderMap,
     details: Details,
 ) -> Response<Body> {
-    let status = StatusCode::from_u16(fault.code.http_status())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status =
+        StatusCode::from_u16(fault.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let detail = fault.detail.as_deref().filter(|_| details == Details::Shown);
     let html = details == Details::Shown && wants_html(request);
     let (kind, body) = if html {

@@ -89,14 +89,19 @@ mod tests {
         assert_eq!(under("photos.localhost:8080", "/a", far).unwrap(), "default/photos /a");
         assert_eq!(under("Photos.LOCALHOST.", "/", far).unwrap(), "default/photos /");
         assert_eq!(under("photos--acme.localhost", "/", far).unwrap(), "acme/photos /");
-        for other in ["localhost", "photos.example.com", "a.b.localhost", "xlocalhost", ".localhost"] {
+        for other in
+            ["localhost", "photos.example.com", "a.b.localhost", "xlocalhost", ".localhost"]
+        {
             assert_eq!(under(other, "/", far), None, "{other}");
         }
     }
 
     #[test]
     fn a_path_prefix_names_an_app_on_loopback_alone() {
-        assert_eq!(under("localhost", "/_mayfly/photos/a/b", "127.0.0.1").unwrap(), "default/photos /a/b");
+        assert_eq!(
+            under("localhost", "/_mayfly/photos/a/b", "127.0.0.1").unwrap(),
+            "default/photos /a/b"
+        );
         assert_eq!(under("x", "/_mayfly/photos", "::ffff:127.0.0.1").unwrap(), "default/photos /");
         assert_eq!(under("localhost", "/_mayfly/photos/a", "192.0.2.1"), None);
     }

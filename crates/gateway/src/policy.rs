@@ -45,7 +45,9 @@ pub(crate) fn admit(parts: &Parts, limits: &Limits) -> Result<(), Fault> {
         return Err(Fault::new(FaultCode::UriTooLong, message));
     }
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|n| n > limits.body.as_bytes())
+    if length
+        .and_then(|length| length.parse::<u64>().ok())
+        .is_some_and(|n| n > limits.body.as_bytes())
     {
         return Err(too_large(limits));
     }

@@ -37,7 +37,12 @@ impl Server {
 
     /// Answers connections until `stop` holds true; then takes no more, lets requests under way
     /// finish for at most `drain`, and ends.
-    pub async fn run(self, gateway: Arc<Gateway>, mut stop: watch::Receiver<bool>, drain: Duration) {
+    pub async fn run(
+        self,
+        gateway: Arc<Gateway>,
+        mut stop: watch::Receiver<bool>,
+        drain: Duration,
+    ) {
         let limits = *gateway.limits();
         let mut builder = Builder::new(TokioExecutor::new());
         builder

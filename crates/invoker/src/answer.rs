@@ -94,7 +94,9 @@ impl http_body::Body for Running {
 
     fn size_hint(&self) -> SizeHint {
         match &self.rest {
-            Some((stream, _)) => stream.len().map_or_else(SizeHint::new, SizeHint::with_exact),
+            Some((stream, _)) => {
+                stream.remaining().map_or_else(SizeHint::new, SizeHint::with_exact)
+            }
             None => SizeHint::with_exact(0),
         }
     }
@@ -104,7 +106,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let Some((mut stream, attempt)) = self.rest.take() else { return };
         // Whoever knows a body's length stops reading at its last byte, and has not left.
-        if stream.len() == Some(0) {
+        if stream.remaining() == Some(0) {
             run_on(stream, attempt);
         } else {
             let outcome = stream.as_mut().cancelled();
@@ -127,7 +129,10 @@ pub(crate) mod tokio_tasks {
     }
 
     impl Tasks {
-        pub(crate) fn spawn<F>(self: &std::sync::Arc<Self>, future: F) -> tokio::task::JoinHandle<F::Output>
+        pub(crate) fn spawn<F>(
+            self: &std::sync::Arc<Self>,
+            future: F,
+        ) -> tokio::task::JoinHandle<F::Output>
         where
             F: Future + Send + 'static,
             F::Output: Send + 'static,

@@ -219,4 +219,3 @@ async fn event(
     let json = lambda::event_from_http(&request, &body, id, &context);
     Ok(EventRequest { kind: "http".into(), json })
 }
-

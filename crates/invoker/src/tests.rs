@@ -165,11 +165,7 @@ impl World {
         self.call_release(payload, None).await
     }
 
-    async fn call_release(
-        &self,
-        payload: Payload,
-        release: Option<u64>,
-    ) -> Result<Answer, Fault> {
+    async fn call_release(&self, payload: Payload, release: Option<u64>) -> Result<Answer, Fault> {
         let target =
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
         self.invoker.invoke(Invocation { id: InvocationId::new(), target, payload }).await
@@ -231,7 +227,7 @@ impl ReplyStream for Stream {
         Poll::Ready(outcome())
     }
 
-    fn len(&self) -> Option<u64> {
+    fn remaining(&self) -> Option<u64> {
         Some(self.chunks.iter().map(|chunk| chunk.len() as u64).sum())
     }
 

@@ -20,7 +20,7 @@ const TIMEOUT: TimeSpan = TimeSpan::seconds(30);
 /// What a directory's entry is looked for as, the best first.
 const ENTRY_STEMS: [&str; 7] =
     ["index", "main", "src/index", "src/main", "worker", "server", "app"];
-const JS_EXTENSIONS: [&str; 4] = ["js", "mjs", "ts", "mts"];
+const JS_EXTENSIONS: [&str; 6] = ["js", "mjs", "ts", "mts", "tsx", "jsx"];
 
 /// The runtimes that a file's extension tells, the likeliest of a mixed directory first.
 const SCRIPTS: [RuntimeKind; 4] =

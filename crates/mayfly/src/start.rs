@@ -1,5 +1,7 @@
 //! What long-running commands begin with.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// Writes the platform's own events to stderr; `MAYFLY_LOG` chooses which (`info`, `debug`, or
@@ -9,6 +11,7 @@ pub(crate) fn log_to_stderr(default: &str) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .init();
 }

@@ -60,22 +60,39 @@ async fn a_kill_in_the_middle_of_deployments_loses_none_that_was_acknowledged() 
         let acknowledged = *acknowledged.lock().unwrap();
         for (which, last) in acknowledged.into_iter().enumerate() {
             let name = format!("app-{round}-{which}");
-            let listed = node.command("GET", &format!("/v1/apps/{name}/releases?limit=100"), None).await;
+            let listed =
+                node.command("GET", &format!("/v1/apps/{name}/releases?limit=100"), None).await;
             let listed = listed.expect(200).json();
-            let numbers: Vec<u64> = listed["releases"].as_array().unwrap().iter()
-                .map(|release| release["number"].as_u64().unwrap()).collect();
+            let numbers: Vec<u64> = listed["releases"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|release| release["number"].as_u64().unwrap())
+                .collect();
             // The one under way may be there, whole, or not at all.
             let newest = numbers[0];
-            assert!(newest == last || newest == last + 1, "{last} was acknowledged, {numbers:?} are there");
+            assert!(
+                newest == last || newest == last + 1,
+                "{last} was acknowledged, {numbers:?} are there"
+            );
             let whole: Vec<u64> = (1..=newest).rev().collect();
             assert_eq!(numbers, whole);
             let answer = node.app(&name).get("/").await.expect(200);
             assert_eq!(answer.text(), format!("{name} {newest}"));
             // Every release can be made live again.
             for number in [1, last] {
-                let moved = node.command("POST", &format!("/v1/apps/{name}/rollback"), Some(json!({ "to": number }))).await;
+                let moved = node
+                    .command(
+                        "POST",
+                        &format!("/v1/apps/{name}/rollback"),
+                        Some(json!({ "to": number })),
+                    )
+                    .await;
                 assert_eq!(moved.status, 200, "{}", moved.text());
-                assert_eq!(node.app(&name).get("/").await.expect(200).text(), format!("{name} {number}"));
+                assert_eq!(
+                    node.app(&name).get("/").await.expect(200).text(),
+                    format!("{name} {number}")
+                );
             }
         }
     }
@@ -173,9 +190,12 @@ async fn a_full_disk_costs_a_deployment_and_not_the_node() {
     while std::io::Write::write_all(&mut taken, &piece).is_ok() {}
     while std::io::Write::write_all(&mut taken, &[1]).is_ok() {}
 
-    let bytes: Vec<u8> = (0..1 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    let second = App::single("second", "", &answering("new")).file("mayfly.toml",
-        "app = \"second\"\n[functions.main]\ncode = \"code\"\n").file("code/index.js", answering("new")).file("code/ballast.bin", bytes);
+    let bytes: Vec<u8> =
+        (0..1 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let second = App::single("second", "", &answering("new"))
+        .file("mayfly.toml", "app = \"second\"\n[functions.main]\ncode = \"code\"\n")
+        .file("code/index.js", answering("new"))
+        .file("code/ballast.bin", bytes);
     let error = node.deploy(&second).await.expect_err("a deployment on a full disk");
     assert_eq!(error.refusal.status, 503, "{error}");
     let text = error.refusal.body.to_lowercase();
@@ -229,9 +249,15 @@ async fn weights_share_the_traffic_between_releases() {
     }
     // Both are seen; that all 200 fall to one side, or nearly, is less likely than a broken disk.
     assert!((40..=160).contains(&old), "{old} of 200 went to the old release");
-    for wrong in [json!([]), json!([[1, 0]]), json!([[1, 1], [1, 2]]), json!([[9, 1]]), json!("x")] {
+    for wrong in [json!([]), json!([[1, 0]]), json!([[1, 1], [1, 2]]), json!([[9, 1]]), json!("x")]
+    {
         let answer = node.command("PUT", path, Some(json!({ "weights": wrong }))).await;
-        assert!((400..500).contains(&answer.status), "{wrong}: {} {}", answer.status, answer.text());
+        assert!(
+            (400..500).contains(&answer.status),
+            "{wrong}: {} {}",
+            answer.status,
+            answer.text()
+        );
     }
     node.command("PUT", path, Some(json!({ "weights": [[1, 1]] }))).await.expect(200);
     assert_eq!(client.get("/").await.text(), "old");
@@ -269,7 +295,8 @@ impl Dev {
 
     /// Waits for a line with `text` after those that were waited for before.
     async fn says(&mut self, text: &str) -> String {
-        let line = self.out.line(self.position, |line| line.contains(text).then(|| line.to_owned()));
+        let line =
+            self.out.line(self.position, |line| line.contains(text).then(|| line.to_owned()));
         let said = within(&format!("a line with `{text}`"), line).await;
         let (line, position) = said.unwrap_or_else(|| panic!("it ended: {}", self.out.text()));
         self.position = position;
@@ -315,7 +342,11 @@ async fn dev_serves_one_file_and_follows_it() {
     app.write("hello.js", "export default { fetch() { console.log('a word'); throw new TypeError('to the author') } }\n");
     dev.says("reloaded").await;
     let thrown = dev.get("/").await;
-    assert!(thrown.text().contains("to the author") && thrown.text().contains("hello.js:1"), "{}", thrown.text());
+    assert!(
+        thrown.text().contains("to the author") && thrown.text().contains("hello.js:1"),
+        "{}",
+        thrown.text()
+    );
     dev.says("a word").await;
     dev.says("to the author").await;
 }

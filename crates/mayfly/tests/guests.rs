@@ -38,10 +38,8 @@ async fn every_guest_finds_the_platform_that_it_expects() {
 async fn functions_call_what_the_operator_and_the_manifest_allow() {
     let upstream = Upstream::start().await;
     let node = node().config(LOOPBACK).start().await;
-    let settings = format!(
-        "env = {{ UPSTREAM = \"http://{0}\" }}\negress = [\"{0}\"]\n",
-        upstream.address()
-    );
+    let settings =
+        format!("env = {{ UPSTREAM = \"http://{0}\" }}\negress = [\"{0}\"]\n", upstream.address());
     let app = deploy_guests(&node, "fetch", &settings).await;
     let answer = app.get("/calls").await;
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -55,10 +53,27 @@ async fn functions_call_what_the_operator_and_the_manifest_allow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_body_outlives_a_call_and_can_be_handed_on() {
+    let upstream = Upstream::start().await;
+    let node = node().config(LOOPBACK).start().await;
+    let settings =
+        format!("env = {{ UPSTREAM = \"http://{0}\" }}\negress = [\"{0}\"]\n", upstream.address());
+    let app = deploy_guests(&node, "fetch", &settings).await;
+    // Small bodies come with the request, large ones piece by piece.
+    for size in [10, 1 << 20] {
+        let answer = app.post("/proxy", vec![b'x'; size]).await;
+        assert_eq!(answer.text(), format!("200 {size}"), "the body after a call");
+        let answer = app.post("/proxy?forward", vec![b'x'; size]).await;
+        assert_eq!((answer.status, answer.body.len()), (200, size), "the body handed on");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_leaves_takes_along_the_calls_made_for_him() {
     let upstream = Upstream::start().await;
     let node = node().config(LOOPBACK).start().await;
-    let settings = format!("egress = [\"{0}\"]\nenv = {{ UPSTREAM = \"http://{0}\" }}", upstream.address());
+    let settings =
+        format!("egress = [\"{0}\"]\nenv = {{ UPSTREAM = \"http://{0}\" }}", upstream.address());
     let source = "export default { async fetch(request, env) { console.log('calling'); return fetch(`${env.UPSTREAM}/hang`) } }";
     let app = node.function("leaver", &settings, source).await;
     let asked = tokio::spawn(async move {
@@ -74,7 +89,8 @@ async fn a_refused_call_says_which_key_would_allow_it() {
     let upstream = Upstream::start().await;
     let closed = serve().await;
     let listed = format!("egress = [\"{}\"]\n", upstream.address());
-    let app = deploy_guests(&closed, "fetch", &(listed + "env = { UPSTREAM = \"http://x\" }\n")).await;
+    let app =
+        deploy_guests(&closed, "fetch", &(listed + "env = { UPSTREAM = \"http://x\" }\n")).await;
     let target = format!("http://{}/echo", upstream.address());
     let tell = async |app: &mayfly_testkit::AppClient, url: &str| {
         app.get(&format!("/refused?url={url}")).await.expect(200).text()
@@ -88,7 +104,10 @@ async fn a_refused_call_says_which_key_would_allow_it() {
 
     let open = node().config(LOOPBACK).start().await;
     let own = open.client().address();
-    let every = format!("egress = [\"{own}\", \"{}\", \"169.254.169.254\", \"*\"]\n", open.admin().address());
+    let every = format!(
+        "egress = [\"{own}\", \"{}\", \"169.254.169.254\", \"*\"]\n",
+        open.admin().address()
+    );
     let app = deploy_guests(&open, "fetch", &(every + "env = { UPSTREAM = \"http://x\" }\n")).await;
     for (url, why) in [
         (format!("http://{own}/"), "listener of this node"),
@@ -108,7 +127,13 @@ async fn requests_arrive_as_they_were_sent() {
     let app = deploy_guests(&node, "http", "").await;
     let port = app.client().address().port();
 
-    let headers = [("X-One", "1"), ("x-one", "2"), ("x-latin", "gr\u{fc}n"), ("connection", "x-hop"), ("x-hop", "gone")];
+    let headers = [
+        ("X-One", "1"),
+        ("x-one", "2"),
+        ("x-latin", "gr\u{fc}n"),
+        ("connection", "x-hop"),
+        ("x-hop", "gone"),
+    ];
     let seen = app.call("PATCH", "/echo/a%20b/%C3%BC?x=%20y&x=2", &headers, "grün").await.json();
     assert_eq!(seen["method"], "PATCH");
     assert_eq!(seen["url"], "http://http.localhost/echo/a%20b/%C3%BC?x=%20y&x=2");
@@ -174,7 +199,10 @@ async fn forms_go_both_ways() {
                 --------b\r\ncontent-disposition: form-data; name=\"file\"; filename=\"ü.txt\"\r\n\
                 content-type: text/plain\r\n\r\nits\r\ncontent\r\n--------b--\r\n";
     let fields = app.call("POST", "/forms", &multipart, body).await.json();
-    assert_eq!(fields, json!([["text", "wörld"], ["file", "ü.txt", "text/plain", "its\r\ncontent"]]));
+    assert_eq!(
+        fields,
+        json!([["text", "wörld"], ["file", "ü.txt", "text/plain", "its\r\ncontent"]])
+    );
 
     // What it sends back is read by another of its invocations: the boundary is in the header.
     let sent = app.call("POST", "/forms?back", &multipart, body).await.expect(200);
@@ -194,12 +222,18 @@ async fn answers_leave_as_they_were_made() {
     let get = async |name: &str| app.get(&format!("/answers/{name}")).await;
 
     let text = get("text").await.expect(200);
-    assert_eq!((text.text().as_str(), text.header("content-type")), ("grün", "text/plain;charset=UTF-8"));
+    assert_eq!(
+        (text.text().as_str(), text.header("content-type")),
+        ("grün", "text/plain;charset=UTF-8")
+    );
     assert_eq!(text.header("content-length"), "5");
     assert_eq!(text.header("x-mayfly-invocation-id").len(), 36);
     assert_eq!(get("bytes").await.body, (0..=255).collect::<Vec<u8>>());
     let json = get("json").await.expect(201);
-    assert_eq!((json.text().as_str(), json.header("content-type")), (r#"{"a":[1,"ü"]}"#, "application/json"));
+    assert_eq!(
+        (json.text().as_str(), json.header("content-type")),
+        (r#"{"a":[1,"ü"]}"#, "application/json")
+    );
     let redirect = get("redirect").await.expect(307);
     assert_eq!(redirect.header("location"), "http://other.example/%C3%BC?x");
     let empty = get("empty").await.expect(204);
@@ -251,7 +285,8 @@ async fn streams_flow_in_both_directions_at_once() {
     }
 
     // What a timer makes arrives when it is made, not at the end.
-    let mut reply = app.open("GET", "/ticker?words=one,two,three", &[], RequestBody::empty()).await.unwrap();
+    let mut reply =
+        app.open("GET", "/ticker?words=one,two,three", &[], RequestBody::empty()).await.unwrap();
     let mut pieces = Vec::new();
     while let Some(piece) = within("a word", reply.piece()).await {
         pieces.push(String::from_utf8(piece.unwrap().to_vec()).unwrap());
@@ -286,7 +321,8 @@ async fn a_reader_who_stops_reading_stops_the_function() {
     // Reading on lets it go on.
     within("more bytes", reply.read(20 << 20)).await.unwrap();
     let mut logs = node.logs("http");
-    logs.line("of more pieces", |line| line.message == format!("made {}", (stalled + 1) * 64)).await;
+    logs.line("of more pieces", |line| line.message == format!("made {}", (stalled + 1) * 64))
+        .await;
     drop(reply);
     app.get("/answers/text").await.expect(200);
 }
@@ -323,16 +359,16 @@ async fn what_a_function_writes_reaches_its_log() {
         let found = lines.iter().any(|line| line.level == level && line.message.contains(text));
         assert!(found, "no {level} line with `{text}` in {lines:#?}");
     };
-    told("log", "plain text 42 3 1.5 {\"a\":1} % [");
+    told("info", "plain text 42 3 1.5 {\"a\":1} % [");
     told("info", "nested: { list: [ 1, 'two', null, undefined ], map: Map(1) {");
     told("warn", "RangeError: warned");
     told("error", "red");
     told("debug", "detail Symbol(s) -0 [ <1 empty item>, 1 ]");
-    told("log", "two\nlines");
+    told("info", "two\nlines");
     told("error", "Assertion failed: must be");
-    told("log", "│ (index) │ a │ b │");
-    told("log", "n: 2");
-    told("log", "  inner");
+    told("info", "│ (index) │ a │ b │");
+    told("info", "n: 2");
+    told("info", "  inner");
     told("error", "Uncaught Error: in a microtask");
     told("error", "Unhandled rejection: Error: nobody cares");
 
@@ -342,7 +378,11 @@ async fn what_a_function_writes_reaches_its_log() {
     assert!(!thrown.text().contains("logs.js"), "{}", thrown.text());
     let line = logs.containing("Oops: it broke").await;
     assert_eq!(line.invocation, thrown.header("x-mayfly-invocation-id"));
-    assert!(line.message.contains("http/logs.js:") && line.message.contains("beneath"), "{}", line.message);
+    assert!(
+        line.message.contains("http/logs.js:") && line.message.contains("beneath"),
+        "{}",
+        line.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -350,8 +390,10 @@ async fn handlers_in_lambdas_style_answer_http() {
     let node = serve().await;
     let app = deploy_guests(&node, "events", "").await;
 
-    let cookies = [("cookie", "a=1; b=2"), ("x-forwarded-for", "9.9.9.9"), ("content-type", "text/plain")];
-    let seen = app.call("PUT", "/payload/p%20q?k=1&k=2&e=", &cookies, "grün").await.expect(200).json();
+    let cookies =
+        [("cookie", "a=1; b=2"), ("x-forwarded-for", "9.9.9.9"), ("content-type", "text/plain")];
+    let seen =
+        app.call("PUT", "/payload/p%20q?k=1&k=2&e=", &cookies, "grün").await.expect(200).json();
     let event = &seen["event"];
     assert_eq!(event["version"], "2.0");
     assert_eq!(event["requestContext"]["http"]["method"], "PUT");
@@ -363,17 +405,24 @@ async fn handlers_in_lambdas_style_answer_http() {
     assert_eq!(event["requestContext"]["http"]["sourceIp"], "127.0.0.1");
     assert_eq!(seen["context"]["name"], "payload");
     assert_eq!(seen["context"]["left"], true);
-    let binary = app.call("POST", "/payload", &[("content-type", "image/png")], &b"\x89P\xff"[..]).await;
+    let binary =
+        app.call("POST", "/payload", &[("content-type", "image/png")], &b"\x89P\xff"[..]).await;
     assert_eq!(binary.json()["event"]["isBase64Encoded"], true);
     assert_eq!(binary.json()["event"]["body"], "iVD/");
 
     let get = async |path: &str| app.get(path).await;
     let full = get("/shapes/full").await.expect(201);
-    assert_eq!((full.text().as_str(), full.header("x-a"), full.header("content-type")), ("body {}", "1", "text/css"));
+    assert_eq!(
+        (full.text().as_str(), full.header("x-a"), full.header("content-type")),
+        ("body {}", "1", "text/css")
+    );
     assert_eq!(full.headers_named("set-cookie"), ["a=1; Path=/", "b=2"]);
     assert_eq!(get("/shapes/base64").await.expect(200).body, &b"GIF89a\xff\x00\xff"[..]);
     let bare = get("/shapes/bare").await.expect(200);
-    assert_eq!((bare.text().as_str(), bare.header("content-type")), (r#"{"hello":["wörld"]}"#, "application/json"));
+    assert_eq!(
+        (bare.text().as_str(), bare.header("content-type")),
+        (r#"{"hello":["wörld"]}"#, "application/json")
+    );
     assert_eq!(get("/shapes/string").await.expect(200).text(), "just text");
     assert_eq!(get("/shapes/number").await.expect(200).text(), "42");
     assert_eq!(get("/shapes/nothing").await.expect(200).text(), "null");
@@ -386,7 +435,13 @@ async fn handlers_in_lambdas_style_answer_http() {
 
     assert_eq!(get("/callback/home").await.expect(200).text(), "called back home");
     assert_eq!(get("/callback/twice").await.expect(200).text(), "first");
-    for wrong in ["/callback/error", "/throwing/error", "/throwing/string", "/throwing/circular", "/throwing/forever"] {
+    for wrong in [
+        "/callback/error",
+        "/throwing/error",
+        "/throwing/string",
+        "/throwing/circular",
+        "/throwing/forever",
+    ] {
         let answer = get(wrong).await;
         assert_eq!((answer.status, answer.code().as_str()), (502, "function_error"), "{wrong}");
     }
@@ -399,14 +454,19 @@ async fn handlers_in_lambdas_style_answer_http() {
 async fn functions_are_invoked_by_the_admin_api() {
     let node = serve().await;
     deploy_guests(&node, "events", "").await;
-    let result = node.invoke("events", "payload", json!({ "any": ["thing", null, 1.5] })).await.expect(200).json();
+    let result = node
+        .invoke("events", "payload", json!({ "any": ["thing", null, 1.5] }))
+        .await
+        .expect(200)
+        .json();
     assert_eq!(result["kind"], "event");
     assert_eq!(result["result"]["event"], json!({ "any": ["thing", null, 1.5] }));
     assert_eq!(result["result"]["context"]["request"], result["invocation_id"]);
     assert_eq!(result["result"]["context"]["memory"], "128");
     let shape = node.invoke("events", "shapes", json!({ "want": "full" })).await.expect(200).json();
     assert_eq!(shape["result"]["statusCode"], 201);
-    let called = node.invoke("events", "callback", json!({ "want": "home" })).await.expect(200).json();
+    let called =
+        node.invoke("events", "callback", json!({ "want": "home" })).await.expect(200).json();
     assert_eq!(called["result"]["body"], "called back home");
 
     // A handler in fetch style gets a POST, and its answer is told as it is.

@@ -47,7 +47,10 @@ async fn ask(client: Client, request: &Request) -> Answer {
     }
     let made = made.body(RequestBody::full(request.body.clone())).unwrap();
     let what = format!("{} {}", request.method, request.path);
-    within(&what, async { client.send(made).await.unwrap_or_else(|e| panic!("{what}: {e}")).collect().await }).await
+    within(&what, async {
+        client.send(made).await.unwrap_or_else(|e| panic!("{what}: {e}")).collect().await
+    })
+    .await
 }
 
 /// What of an answer must be the same: names in their order within each name.
@@ -55,7 +58,9 @@ fn comparable(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let mut headers: Vec<_> = answer
         .headers
         .iter()
-        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .filter(|(name, _)| !OF_THE_PLATFORM.contains(&&**name) && !name.starts_with("x-mayfly-"))
         .collect();
     headers.sort_by(|a, b| a.0.cmp(&b.0));
@@ -163,7 +168,8 @@ async fn a_hono_application_answers_as_it_does_under_node() {
 
     let token = ask(theirs, &get("/issue")).await.text();
     let signed = ask(theirs, &get("/cookies/set")).await;
-    let signed = signed.headers_named("set-cookie").into_iter().find(|cookie| cookie.starts_with("signed="));
+    let signed =
+        signed.headers_named("set-cookie").into_iter().find(|cookie| cookie.starts_with("signed="));
     let signed = signed.unwrap().split(';').next().unwrap().to_owned();
     let tag = ask(theirs, &get("/tagged/page")).await.header("etag").to_owned();
     let mut all = requests(&token, &signed);
@@ -180,7 +186,13 @@ async fn a_hono_application_answers_as_it_does_under_node() {
             ));
         }
     }
-    assert!(failures.is_empty(), "{} of {} differ:\n{}", failures.len(), all.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} differ:\n{}",
+        failures.len(),
+        all.len(),
+        failures.join("\n")
+    );
 }
 
 /// Installs what the lockfile names, and nothing else.

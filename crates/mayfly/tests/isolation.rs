@@ -85,7 +85,10 @@ async fn nothing_is_the_same_twice(app: &AppClient) {
         assert_eq!(status, 200, "{text}");
         let made: serde_json::Value = serde_json::from_str(&text).unwrap();
         for (name, value) in made.as_object().unwrap() {
-            assert!(seen.insert(format!("{name} {value}")), "{name} {value} came again in round {round}");
+            assert!(
+                seen.insert(format!("{name} {value}")),
+                "{name} {value} came again in round {round}"
+            );
         }
     }
 }
@@ -148,8 +151,22 @@ async fn what_an_invocation_leaves_under_way_never_runs() {
 async fn a_slot_is_clean_after_every_way_of_failing() {
     let (node, app) = deployed("pagemap-scan").await;
     let faults = deploy_guests(&node, "faults", "").await;
-    for way in ["throw", "loop", "memory", "never", "recursion-uncaught", "half-stream", "break-prototypes", "memory-caught", "poison-then", "wait-loops"] {
-        let reply = faults.open("GET", &format!("/misbehave/{way}"), &[], RequestBody::empty()).await.unwrap();
+    for way in [
+        "throw",
+        "loop",
+        "memory",
+        "never",
+        "recursion-uncaught",
+        "half-stream",
+        "break-prototypes",
+        "memory-caught",
+        "poison-then",
+        "wait-loops",
+    ] {
+        let reply = faults
+            .open("GET", &format!("/misbehave/{way}"), &[], RequestBody::empty())
+            .await
+            .unwrap();
         let _ = reply.collect().await;
         let fine = faults.get("/misbehave/fine").await;
         assert_eq!((fine.status, fine.text().as_str()), (200, "fine"), "after {way}");
@@ -182,21 +199,31 @@ async fn what_was_swapped_out_is_put_back_all_the_same() {
         for round in 0..4 {
             // The slot is written to and lies with its writes until the next one resets it, or the
             // writes of an invocation under way go out before it ends.
-            let (_, text) = get(&app, &mut connection, &format!("/memory?write=swapped-{round}&mb=30")).await;
+            let (_, text) =
+                get(&app, &mut connection, &format!("/memory?write=swapped-{round}&mb=30")).await;
             assert_eq!(text, "wrote 2031");
             let request = app.request("GET", "/one?id=7&wait", &[], RequestBody::empty());
             let mut other = app.client().connect().await.unwrap();
-            let under_way = tokio::spawn(async move { other.send(request).await.unwrap().collect().await });
+            let under_way =
+                tokio::spawn(async move { other.send(request).await.unwrap().collect().await });
             group.push_out();
             most = most.max(swap::swapped_kb(node.pid()));
             assert_eq!(under_way.await.unwrap().text(), "one one 7 7 true");
             group.push_out();
             most = most.max(swap::swapped_kb(node.pid()));
             for _ in 0..3 {
-                assert_eq!(get(&app, &mut connection, "/state").await, (200, "clean".into()), "{scheme}");
+                assert_eq!(
+                    get(&app, &mut connection, "/state").await,
+                    (200, "clean".into()),
+                    "{scheme}"
+                );
                 group.push_out();
             }
-            assert_eq!(get(&app, &mut connection, "/memory?mb=40").await, (200, "zero".into()), "{scheme}");
+            assert_eq!(
+                get(&app, &mut connection, "/memory?mb=40").await,
+                (200, "zero".into()),
+                "{scheme}"
+            );
         }
         eprintln!("isolation of swapped pages with {scheme}: at most {most} KB were out at once");
         assert!(most > 1024, "nothing of the node was swapped out, so nothing was tested");
@@ -241,7 +268,8 @@ mod swap {
 
         pub(super) fn group(&self) -> Result<Group, String> {
             let base = [MEMORY, "/sys/fs/cgroup"].map(Path::new).into_iter().find(|base| {
-                base.join("memory.limit_in_bytes").exists() || base.join("cgroup.subtree_control").exists()
+                base.join("memory.limit_in_bytes").exists()
+                    || base.join("cgroup.subtree_control").exists()
             });
             let base = base.ok_or("no memory controller of cgroups is mounted")?;
             let path = base.join(format!("mayfly-test-{}", std::process::id()));
@@ -254,7 +282,9 @@ mod swap {
             let group = Group(path);
             match group.limit_file().exists() || group.0.join("memory.reclaim").exists() {
                 true => Ok(group),
-                false => Err("the group has neither memory.limit_in_bytes nor memory.reclaim".into()),
+                false => {
+                    Err("the group has neither memory.limit_in_bytes nor memory.reclaim".into())
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::{MAYFLY, serve};
-use mayfly_testkit::{App, Answer, Node, repository};
+use mayfly_testkit::{Answer, App, Node, repository};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -106,7 +106,8 @@ fn mayfly(node: &Node, home: &Path, arguments: &[&str]) -> Output {
 
 #[track_caller]
 fn succeeded(output: Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{}\n{out}\n{err}", output.status);
     out.into_owned()
 }
@@ -178,9 +179,14 @@ async fn a_release_can_be_taken_back_from_the_command_line() {
     assert_eq!(client.get("/").await.text(), "first");
     succeeded(mayfly(&node, home.path(), &["rollback", "words", "--to", "2"]));
     assert_eq!(client.get("/").await.text(), "second");
-    let releases = succeeded(mayfly(&node, home.path(), &["releases", "words", "--format", "json"]));
+    let releases =
+        succeeded(mayfly(&node, home.path(), &["releases", "words", "--format", "json"]));
     let releases: serde_json::Value = serde_json::from_str(&releases).unwrap();
-    assert_eq!(releases.as_array().or(releases["releases"].as_array()).unwrap().len(), 2, "{releases}");
+    assert_eq!(
+        releases.as_array().or(releases["releases"].as_array()).unwrap().len(),
+        2,
+        "{releases}"
+    );
     let wrong = mayfly(&node, home.path(), &["rollback", "words", "--to", "9"]);
     assert_eq!(wrong.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains('9'));
@@ -201,7 +207,10 @@ async fn a_deployment_that_fails_shows_where_and_leaves_all_as_it_was() {
     assert!(said.contains("main.js:2") && said.contains("new Response('x' }"), "{said}");
     assert_eq!(node.app("shown").get("/").await.text(), "good");
 
-    app.write("mayfly.toml", "app = \"shown\"\n[functions.main]\ncode = \"main.js\"\nmemroy = \"1MB\"\n");
+    app.write(
+        "mayfly.toml",
+        "app = \"shown\"\n[functions.main]\ncode = \"main.js\"\nmemroy = \"1MB\"\n",
+    );
     let failed = mayfly(&node, home.path(), &["deploy", path]);
     let said = String::from_utf8_lossy(&failed.stderr);
     assert_eq!(failed.status.code(), Some(1), "{said}");
@@ -215,7 +224,8 @@ async fn a_function_is_invoked_and_its_log_read_from_the_command_line() {
     let source = "export const handler = async (event) => { console.log('got', event.n); return { twice: event.n * 2 } }\n";
     let app = App::single("calls", "", source);
     succeeded(mayfly(&node, home.path(), &["deploy", app.directory().to_str().unwrap()]));
-    let said = succeeded(mayfly(&node, home.path(), &["invoke", "calls/main", "--data", "{\"n\": 21}"]));
+    let said =
+        succeeded(mayfly(&node, home.path(), &["invoke", "calls/main", "--data", "{\"n\": 21}"]));
     let result: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!(result, serde_json::json!({ "twice": 42 }));
     node.logs("calls").containing("got 21").await;

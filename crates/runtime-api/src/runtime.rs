@@ -219,17 +219,14 @@ impl std::fmt::Debug for ReplyBody {
 /// An attempt that goes on while its answer is read. Dropping it cancels the attempt.
 pub trait ReplyStream: Send {
     /// Drives the attempt and takes the next bytes of its body. A fault ends the body.
-    fn poll_data(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, Fault>>>;
+    fn poll_data(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>>;
 
     /// Drives what remains after the body (`waitUntil`) and tells what the attempt cost. Ready at
     /// once where nothing remains.
     fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome>;
 
     /// How many bytes of the body are still to come, where that is known.
-    fn len(&self) -> Option<u64>;
+    fn remaining(&self) -> Option<u64>;
 
     /// What the attempt cost so far, for one that is about to be dropped.
     fn cancelled(self: Pin<&mut Self>) -> Outcome;

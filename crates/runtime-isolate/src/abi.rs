@@ -57,7 +57,11 @@ pub(crate) fn add_to_linker(linker: &mut Linker<SlotState>) -> wasmtime::Result<
     linker.func_wrap(
         "mayfly",
         "log",
-        |mut caller: Caller<'_, SlotState>, level: u32, at: u32, len: u32| -> wasmtime::Result<()> {
+        |mut caller: Caller<'_, SlotState>,
+         level: u32,
+         at: u32,
+         len: u32|
+         -> wasmtime::Result<()> {
             let (memory, state) = memory(&mut caller)?;
             log(state, level, range(memory, at, len)?);
             Ok(())
@@ -207,8 +211,13 @@ fn fault(code: &str, message: String, stack: String) -> Fault {
     match code {
         "invalid_response" => Fault::new(FaultCode::InvalidResponse, message).with_detail(detail),
         "internal" => Fault::new(FaultCode::FunctionCrashed, "the function's environment failed")
-            .with_detail(format!("{message}\n{detail}")),
+            .with_detail(together(message, detail)),
         _ => Fault::new(FaultCode::FunctionError, "the function threw an error")
-            .with_detail(if detail.contains(&message) { detail } else { format!("{message}\n{detail}") }),
+            .with_detail(together(message, detail)),
     }
+}
+
+/// A message above its stack, unless the stack begins with it.
+fn together(message: String, stack: String) -> String {
+    if stack.contains(&message) { stack } else { format!("{message}\n{stack}") }
 }

@@ -72,7 +72,7 @@ pub(crate) fn prepare(job: &Job) -> JobResult {
 }
 
 fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
-    let engine = Engine::open(&job.cache, None)?;
+    let engine = Engine::open(&job.engine, None)?;
     let mut slot = engine.slot()?;
     slot.show(&engine, engine.base_image())?;
     slot.arm(job.memory.as_bytes(), Some(Instant::now() + TOP_LEVEL), GRACE);
@@ -127,11 +127,10 @@ fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
         }
         _ if late => at_entry(late_message())
             .help("top-level code runs once, at deploy; move long work into the handler"),
-        _ if refused => at_entry(format!(
-            "the module's top level reached the memory limit of {}",
-            job.memory
-        ))
-        .help("raise `memory` in the manifest, or make the data in the handler"),
+        _ if refused => {
+            at_entry(format!("the module's top level reached the memory limit of {}", job.memory))
+                .help("raise `memory` in the manifest, or make the data in the handler")
+        }
         (_, Err(error)) => {
             let deep = matches!(
                 error.downcast_ref::<wasmtime::Trap>(),
@@ -177,9 +176,10 @@ fn write_maps(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<()> {
 }
 
 fn maps(graph: &ModuleGraph) -> BTreeMap<String, SourceMap> {
-    let mapped = graph.modules.iter().filter_map(|module| {
-        module.map.clone().map(|map| (module.name.clone(), map))
-    });
+    let mapped = graph
+        .modules
+        .iter()
+        .filter_map(|module| module.map.clone().map(|map| (module.name.clone(), map)));
     mapped.collect()
 }
 

@@ -1,5 +1,8 @@
 //! The JavaScript engine, compiled once for all functions, and its memory as it boots.
-#![allow(unsafe_code, reason = "loads machine code that this program made and whose digest it checked")]
+#![allow(
+    unsafe_code,
+    reason = "loads machine code that this program made and whose digest it checked"
+)]
 
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -95,8 +98,7 @@ impl Engine {
                 Base::new(memory, pointer).map_err(start)?
             }
             _ => {
-                let (mut memory, pointer) =
-                    Slot::boot(&wasmtime, &pre, &regions).map_err(start)?;
+                let (mut memory, pointer) = Slot::boot(&wasmtime, &pre, &regions).map_err(start)?;
                 let base = Base::new(&memory, pointer).map_err(start)?;
                 memory.extend_from_slice(&pointer.to_le_bytes());
                 write_checked(&path, &memory)?;
@@ -254,7 +256,11 @@ fn load_module(engine: &wasmtime::Engine, path: &Path) -> Result<Module, EngineE
 fn make_private_directory(path: &Path) -> Result<(), EngineError> {
     let made = std::fs::create_dir_all(path)
         .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o700)));
-    made.map_err(|source| EngineError::Cache { action: "make the directory", path: path.into(), source })
+    made.map_err(|source| EngineError::Cache {
+        action: "make the directory",
+        path: path.into(),
+        source,
+    })
 }
 
 /// A file that this user owns, that nobody else can write, and whose digest holds.

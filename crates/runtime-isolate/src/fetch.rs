@@ -103,19 +103,16 @@ pub(crate) async fn run(
                 let body = RequestBody::Stream(Box::pin(Chunks(receiver)));
                 let _ = answer.send(send(fetcher, meta, body).await);
             });
-            let upload = Upload {
-                chunks: Some(chunks),
-                head: Some(head),
-                task: Some(task.abort_handle()),
-            };
+            let upload =
+                Upload { chunks: Some(chunks), head: Some(head), task: Some(task.abort_handle()) };
             let meta = serde_json::json!({ "rid": new }).to_string();
             (Ok((meta, None)), Some((new, Resource::Upload(upload))))
         }
         ("fetch_head", Some(Resource::Upload(mut upload))) => {
             let head = match upload.head.take() {
-                Some(head) => head.await.unwrap_or_else(|_| {
-                    Err(OpError::type_error("the request was given up"))
-                }),
+                Some(head) => head
+                    .await
+                    .unwrap_or_else(|_| Err(OpError::type_error("the request was given up"))),
                 None => Err(OpError::type_error("the answer was already taken")),
             };
             // The answer may come before the upload ends; the task then goes on by itself until the

@@ -13,9 +13,9 @@ use rustix::mm::{MapFlags, ProtFlags};
 use crate::memory::PAGE;
 use crate::wire::{Reader, Writer};
 
-/// Runs of differing pages that are this close are kept as one: a mapping costs more than a few
-/// pages do.
-const MERGE: usize = 4;
+/// Runs of differing pages that are this close are mapped as one: finding the pages that an
+/// invocation wrote costs by the mapping more than a page of memory does.
+const MERGE: usize = 32;
 
 const MAGIC: &[u8; 8] = b"mayfly\x02\n";
 
@@ -49,14 +49,7 @@ impl Sealed {
         rustix::fs::fcntl_add_seals(&fd, seals)?;
         // SAFETY: a new read-only mapping; the seals keep the file as long as it is and unwritten.
         let map = unsafe {
-            rustix::mm::mmap(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::READ,
-                MapFlags::PRIVATE,
-                &fd,
-                0,
-            )
+            rustix::mm::mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, &fd, 0)
         }?;
         let map = NonNull::new(map.cast())
             .ok_or_else(|| io::Error::other("the kernel mapped memory at address 0"))?;

@@ -13,7 +13,7 @@ use crate::pool::Pool;
 /// Most images in memory: each holds a descriptor.
 const MOST: usize = 512;
 /// Most memory that images hold, in bytes.
-const MOST_BYTES: usize = 64 << 20;
+const MOST_BYTES: usize = 256 << 20;
 
 /// The images in memory, by key.
 #[derive(Debug)]

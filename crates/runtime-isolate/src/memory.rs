@@ -1,5 +1,8 @@
 //! A slot's linear memory: a private view of an image that is put back page by page.
-#![allow(unsafe_code, reason = "maps and rewrites the linear memory of a guest that is not running")]
+#![allow(
+    unsafe_code,
+    reason = "maps and rewrites the linear memory of a guest that is not running"
+)]
 
 use std::io;
 use std::os::fd::BorrowedFd;

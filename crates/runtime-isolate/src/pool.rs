@@ -22,11 +22,7 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// A slot that shows `image` with nothing written to it.
-    pub(crate) fn take(
-        &self,
-        engine: &Engine,
-        image: &Arc<Image>,
-    ) -> Result<Slot, EngineError> {
+    pub(crate) fn take(&self, engine: &Engine, image: &Arc<Image>) -> Result<Slot, EngineError> {
         let found = {
             let mut idle = self.lock();
             let same = |(slot, _): &(Slot, Instant)| {
@@ -70,9 +66,8 @@ impl Pool {
 
     /// Drops slots that show `image`.
     pub(crate) fn forget(&self, image: &Arc<Image>) {
-        self.lock().retain(|(slot, _)| {
-            !slot.image().is_some_and(|shown| Arc::ptr_eq(shown, image))
-        });
+        self.lock()
+            .retain(|(slot, _)| !slot.image().is_some_and(|shown| Arc::ptr_eq(shown, image)));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<(Slot, Instant)>> {

@@ -20,8 +20,8 @@ const LONGEST_ANSWER: u64 = 16 << 20;
 /// What a child is asked to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Job {
-    /// The engine's cache directory.
-    pub(crate) cache: PathBuf,
+    /// Where the compiled engine is kept.
+    pub(crate) engine: PathBuf,
     /// The unpacked artifact.
     pub(crate) root: PathBuf,
     /// The file to start from.
@@ -50,9 +50,8 @@ pub(crate) enum JobResult {
 /// Runs a job in a child: `command` with the job on standard input and its result on standard
 /// output.
 pub(crate) async fn run(command: &[OsString], job: &Job) -> Result<Prepared, PrepareError> {
-    let platform = |message: String| {
-        PrepareError::Platform(Fault::new(FaultCode::Internal, message))
-    };
+    let platform =
+        |message: String| PrepareError::Platform(Fault::new(FaultCode::Internal, message));
     let (program, arguments) =
         command.split_first().ok_or_else(|| platform("no command prepares functions".into()))?;
     let mut child = tokio::process::Command::new(program)
@@ -104,8 +103,13 @@ pub(crate) async fn run(command: &[OsString], job: &Job) -> Result<Prepared, Pre
             let message = format!("preparing the code broke the process that did it ({how})");
             let help = "the code nests too deeply, or needs too much memory or time to parse";
             Err(PrepareError::Code(vec![
-                Diagnostic { file: Some(job.entry.clone()), line: Some(1), column: Some(1), ..Diagnostic::new(message) }
-                    .help(help),
+                Diagnostic {
+                    file: Some(job.entry.clone()),
+                    line: Some(1),
+                    column: Some(1),
+                    ..Diagnostic::new(message)
+                }
+                .help(help),
             ]))
         }
     }

@@ -226,7 +226,7 @@ impl ReplyStream for Running {
         self.outcome_so_far()
     }
 
-    fn len(&self) -> Option<u64> {
+    fn remaining(&self) -> Option<u64> {
         let output = self.output();
         output.ended.then(|| output.chunks.iter().map(|chunk| chunk.len() as u64).sum())
     }
@@ -235,8 +235,7 @@ impl ReplyStream for Running {
 fn response_head(head: ReplyHead) -> Result<ResponseHead, Fault> {
     let invalid = |message: String| Fault::new(FaultCode::InvalidResponse, message);
     let status = u16::try_from(head.status).ok().and_then(|code| StatusCode::from_u16(code).ok());
-    let status =
-        status.ok_or_else(|| invalid(format!("{} is no status of HTTP", head.status)))?;
+    let status = status.ok_or_else(|| invalid(format!("{} is no status of HTTP", head.status)))?;
     let mut headers = HeaderMap::with_capacity(head.headers.len());
     for (name, value) in head.headers {
         // The guest writes header values as UTF-8 of byte strings (Fetch, isomorphic encode).
@@ -268,8 +267,7 @@ async fn drive(run: Run) -> Ended {
     let mut ops = Ops::new(body, fetcher, output);
     slot.arm(memory.as_bytes(), Some(deadline), GRACE);
     let mut reading = Duration::ZERO;
-    let end =
-        exchange(&engine, &mut slot, &mut ops, message, deadline, &mut reading).await;
+    let end = exchange(&engine, &mut slot, &mut ops, message, deadline, &mut reading).await;
     let wall = began.elapsed().saturating_sub(reading);
 
     let state = slot.store.data();
@@ -293,7 +291,8 @@ async fn drive(run: Run) -> Ended {
             true
         }
         End::TimedOut(at) => {
-            let message = format!("the function did not finish within its timeout of {}", span(timeout));
+            let message =
+                format!("the function did not finish within its timeout of {}", span(timeout));
             let mut late = Fault::new(FaultCode::Timeout, message);
             late.detail = at;
             fault = Some(late);
@@ -314,9 +313,14 @@ async fn drive(run: Run) -> Ended {
         fault.message = format!("the function reached its memory limit of {memory}");
     }
     if let Some(fault) = &fault {
-        log(&logs, LogLevel::Error, fault.detail.as_deref().unwrap_or(&fault.message));
-        if fault.detail.is_some() && fault.code != FaultCode::FunctionError {
-            log(&logs, LogLevel::Error, &fault.message);
+        let detail = fault.detail.as_deref().unwrap_or_default();
+        // What was thrown speaks for itself; what the platform says of it stands above the rest.
+        match fault.code {
+            FaultCode::FunctionError if !detail.is_empty() => log(&logs, LogLevel::Error, detail),
+            _ if detail.is_empty() || detail == fault.message => {
+                log(&logs, LogLevel::Error, &fault.message);
+            }
+            _ => log(&logs, LogLevel::Error, &format!("{}\n{detail}", fault.message)),
         }
     }
     drop(ops);

@@ -36,8 +36,11 @@ const SWEEP: Duration = Duration::from_secs(1);
 
 /// What the runtime needs.
 pub struct Options {
-    /// Where compiled code and images are kept; anything in it may be deleted at any time.
-    pub cache: PathBuf,
+    /// Where the compiled engine is kept; several nodes may share it. Anything in it may be deleted
+    /// at any time.
+    pub engine: PathBuf,
+    /// Where images are kept; anything in it may be deleted at any time.
+    pub images: PathBuf,
     /// The command that runs [`prepare_child`](crate::prepare_child).
     pub prepare_command: Vec<OsString>,
     /// Where artifacts are unpacked.
@@ -69,10 +72,10 @@ impl IsolateRuntime {
     /// drops what lies idle, and that ends with the runtime.
     ///
     /// # Errors
-    /// When the cache directory cannot be used or the engine cannot be compiled.
+    /// When the engine's directory cannot be used or the engine cannot be compiled.
     pub fn new(options: Options) -> Result<Self, EngineError> {
-        let engine = Engine::open(&options.cache, options.reset)?;
-        let images = Images::new(options.cache.join("images"));
+        let engine = Engine::open(&options.engine, options.reset)?;
+        let images = Images::new(options.images.clone());
         let pool = Arc::default();
         let shared = Shared { engine, pool, images, options, preparing: Mutex::default() };
         let shared = Arc::new(shared);
@@ -109,13 +112,8 @@ async fn sweep(shared: Weak<Shared>) {
 impl Shared {
     /// Names a function's image: everything that its top level sees goes in.
     fn key(&self, artifact: Digest, config: &FunctionConfig) -> Digest {
-        let parts = (
-            self.engine.base().digest(),
-            artifact,
-            &config.entry,
-            export(config),
-            &config.env,
-        );
+        let parts =
+            (self.engine.base().digest(), artifact, &config.entry, export(config), &config.env);
         Digest::of(&serde_json::to_vec(&parts).unwrap_or_default())
     }
 
@@ -128,7 +126,7 @@ impl Shared {
         let code = &self.options.code;
         let root = code.directory(tenant, artifact).await.map_err(PrepareError::Platform)?;
         let job = Job {
-            cache: self.options.cache.clone(),
+            engine: self.options.engine.clone(),
             root,
             entry: config.entry.clone(),
             export: export(config).to_owned(),
@@ -236,7 +234,8 @@ impl Instance for JsInstance {
             };
             slot.store.data_mut().logs = Some((Arc::clone(&self.logs), Some(call.id)));
             let config = self.revision.config();
-            let (message, body, bytes_in) = self.message(call.id, call.payload, call.deadline, image.style());
+            let (message, body, bytes_in) =
+                self.message(call.id, call.payload, call.deadline, image.style());
             let fetcher = Fetcher {
                 client: Arc::clone(&shared.options.client),
                 policy: Arc::clone(&self.policy),
@@ -370,6 +369,15 @@ fn http(mut writer: Writer, request: HttpRequest) -> (Vec<u8>, Option<Body>, u64
     }
 }
 
+/// A stack without the frames of the engine's own Web API layer, which tell an author nothing.
+fn without_engine(message: &str) -> String {
+    let engine = |line: &&str| {
+        let place = line.trim_start().strip_prefix("at ").unwrap_or_default();
+        place.contains("(mayfly:") || place.starts_with("mayfly:")
+    };
+    message.lines().filter(|line| !engine(line)).collect::<Vec<_>>().join("\n")
+}
+
 /// Turns positions in generated code back into those of the source.
 struct MappedLogs {
     logs: Arc<dyn LogSink>,
@@ -379,14 +387,16 @@ struct MappedLogs {
 
 impl LogSink for MappedLogs {
     fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
-        if level == LogLevel::Error && message.contains("    at ") {
+        if message.contains("\n    at ") {
+            let message = &without_engine(message);
             let maps = self.maps.get_or_init(|| {
                 let bytes = crate::engine::read_checked(&self.path);
                 bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
             });
-            if !maps.is_empty() {
-                return self.logs.write(invocation, level, &remap_stack(message, maps));
-            }
+            return match maps.is_empty() {
+                true => self.logs.write(invocation, level, message),
+                false => self.logs.write(invocation, level, &remap_stack(message, maps)),
+            };
         }
         self.logs.write(invocation, level, message);
     }

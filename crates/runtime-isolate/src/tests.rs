@@ -28,7 +28,7 @@ fn cache() -> &'static Path {
 fn job(directory: &Path, source: &str) -> Job {
     std::fs::write(directory.join("index.js"), source).unwrap();
     Job {
-        cache: cache().to_owned(),
+        engine: cache().to_owned(),
         root: directory.to_owned(),
         entry: "index.js".into(),
         export: String::new(),

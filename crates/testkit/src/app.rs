@@ -42,14 +42,12 @@ impl App {
     }
 
     /// With a file more, or with another content.
-    #[must_use]
     pub fn file(self, path: &str, content: impl AsRef<[u8]>) -> Self {
         self.write(path, content);
         self
     }
 
     /// With a copy of all that is in `from`.
-    #[must_use]
     pub fn copy_of(self, from: &Path) -> Self {
         copy(from, &self.directory);
         self

@@ -25,35 +25,30 @@ pub struct NodeOptions {
 
 impl NodeOptions {
     /// With a file of configuration.
-    #[must_use]
     pub fn config(mut self, toml: &str) -> Self {
         self.config = Some(toml.to_owned());
         self
     }
 
     /// With more arguments; a later `--listen` replaces the usual one.
-    #[must_use]
     pub fn args<const N: usize>(mut self, arguments: [&str; N]) -> Self {
         self.arguments.extend(arguments.map(str::to_owned));
         self
     }
 
     /// With an environment variable.
-    #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
     /// Inside a control group, from its first instruction on, so that all of its memory counts there.
-    #[must_use]
     pub fn within(mut self, group: &Path) -> Self {
         self.group = Some(group.to_owned());
         self
     }
 
     /// On a data directory that outlives the node.
-    #[must_use]
     pub fn data(mut self, directory: &Path) -> Self {
         self.data = Some(directory.to_owned());
         self
@@ -260,7 +255,9 @@ impl Running {
                 "admin" => admin = rest.strip_prefix("http://").and_then(|a| a.parse().ok()),
                 "token" => token = Some(PathBuf::from(rest)),
                 "ready" => return Some(()),
-                other => panic!("the node's first lines are a contract, and `{other}` is not in it"),
+                other => {
+                    panic!("the node's first lines are a contract, and `{other}` is not in it")
+                }
             }
             None
         });

@@ -52,8 +52,7 @@ impl Upstream {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared =
-            Arc::new(Shared { gate: Notify::new(), hanging: watch::Sender::new((0, 0)) });
+        let shared = Arc::new(Shared { gate: Notify::new(), hanging: watch::Sender::new((0, 0)) });
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Self { address, shared, task }
     }
@@ -154,22 +153,27 @@ async fn answer(request: Request<Incoming>, shared: Arc<Shared>) -> Response<Bod
 
 /// A body whose second piece is an error, which cuts the connection.
 fn broken() -> Body {
-    struct Broken(bool);
+    struct Broken(u8);
     impl http_body::Body for Broken {
         type Data = Bytes;
         type Error = std::io::Error;
         fn poll_frame(
             mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
+            cx: &mut std::task::Context<'_>,
         ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
-            let first = std::mem::replace(&mut self.0, false);
-            std::task::Poll::Ready(Some(match first {
-                true => Ok(http_body::Frame::data(Bytes::from_static(b"half"))),
-                false => Err(std::io::Error::other("broken on purpose")),
+            self.0 += 1;
+            std::task::Poll::Ready(Some(match self.0 {
+                1 => Ok(http_body::Frame::data(Bytes::from_static(b"half"))),
+                // What was given is written while a body waits.
+                2 => {
+                    cx.waker().wake_by_ref();
+                    return std::task::Poll::Pending;
+                }
+                _ => Err(std::io::Error::other("broken on purpose")),
             }))
         }
     }
-    Broken(true).boxed()
+    Broken(0).boxed()
 }
 
 struct Leaves(Arc<Shared>);

@@ -85,9 +85,9 @@ impl fmt::Display for ByteSize {
         let n = self.0;
         let (value, unit) = match n {
             0 => (0, "B"),
-            _ if n % (1 << 30) == 0 => (n >> 30, "GB"),
-            _ if n % (1 << 20) == 0 => (n >> 20, "MB"),
-            _ if n % (1 << 10) == 0 => (n >> 10, "KB"),
+            _ if n.is_multiple_of(1 << 30) => (n >> 30, "GB"),
+            _ if n.is_multiple_of(1 << 20) => (n >> 20, "MB"),
+            _ if n.is_multiple_of(1 << 10) => (n >> 10, "KB"),
             _ => (n, "B"),
         };
         write!(f, "{value}{unit}")
@@ -160,9 +160,9 @@ impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let n = self.0;
         let (value, unit) = match n {
-            _ if n == 0 || n % 1000 != 0 => (n, "ms"),
-            _ if n % 3_600_000 == 0 => (n / 3_600_000, "h"),
-            _ if n % 60_000 == 0 => (n / 60_000, "m"),
+            _ if n == 0 || !n.is_multiple_of(1000) => (n, "ms"),
+            _ if n.is_multiple_of(3_600_000) => (n / 3_600_000, "h"),
+            _ if n.is_multiple_of(60_000) => (n / 60_000, "m"),
             _ => (n / 1000, "s"),
         };
         write!(f, "{value}{unit}")

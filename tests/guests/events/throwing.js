@@ -1,6 +1,6 @@
 // Lambda's style: errors.
 export const handler = async (event) => {
-  const want = event.want ?? event.rawPath.split("/").pop();
+  const want = event.want ?? event.rawPath?.split("/").pop();
   if (want === "string") throw "only text";
   if (want === "circular") {
     const circle = {};

@@ -22,14 +22,6 @@ const ways = {
     const held = [];
     for (;;) held.push(new Uint8Array(1 << 20).fill(1));
   },
-  "memory-in-strings": () => {
-    let text = "x";
-    for (;;) text += text;
-  },
-  "memory-in-objects": () => {
-    const held = [];
-    for (;;) held.push({ a: [1, 2, 3], b: `text ${held.length}` });
-  },
   "memory-caught": () => {
     const held = [];
     try {
@@ -78,9 +70,21 @@ const ways = {
     let pieces = 0;
     return new Response(
       new ReadableStream({
+        async pull(controller) {
+          if (pieces++ === 0) return controller.enqueue(new TextEncoder().encode("the first half"));
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          throw new RangeError("no second half");
+        },
+      }),
+    );
+  },
+  "short-stream": () => {
+    let pieces = 0;
+    return new Response(
+      new ReadableStream({
         pull(controller) {
-          if (pieces++ === 0) controller.enqueue(new TextEncoder().encode("the first half"));
-          else throw new RangeError("no second half");
+          if (pieces++ === 0) controller.enqueue(new TextEncoder().encode("one piece"));
+          else throw new RangeError("and no more");
         },
       }),
     );

@@ -8,8 +8,8 @@ use super::serve::address;
 /// Runs an app here while you write it
 ///
 /// Serves a file, or the app of a directory, from one process: no account, no node, nothing to
-/// set up. Every save deploys again; a mistake is shown where it is and the last good version goes
-/// on answering. Other commands in the same directory find this process by themselves.
+/// set up. Every save deploys again; a mistake is shown where it is, here and as the answer to
+/// every request until it is mended. Other commands in the same directory find this process by themselves.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     mayfly dev                        the app of this directory\n  \

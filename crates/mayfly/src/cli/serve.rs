@@ -6,8 +6,8 @@ use std::path::PathBuf;
 /// Makes this machine a node
 ///
 /// Runs the whole platform in one process on one data directory. The first start makes an admin
-/// token and prints the path of the file that holds it; `mayfly login` takes that file. What is
-/// not said here or in the environment is read from the file that --config names.
+/// token and prints the path of the file that holds it; `mayfly login` takes that file. The file
+/// that --config names holds what the operator decides: base host, egress, limits, logs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     mayfly serve --data /var/lib/mayfly\n  \
@@ -20,7 +20,7 @@ pub(crate) struct ServeArgs {
     /// Where functions answer [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDR", env = "MAYFLY_LISTEN", hide_env_values = true, value_parser = address)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Where the admin API and the dashboard answer [default: 127.0.0.1:8081]
+    /// Where the admin API answers [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDR", env = "MAYFLY_ADMIN", hide_env_values = true, value_parser = address)]
     pub(crate) admin: Option<SocketAddr>,
     /// Host below which apps answer, as APP.HOST [default: localhost]

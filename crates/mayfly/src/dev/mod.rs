@@ -62,13 +62,22 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
     let stopped = tokio::select! {
         stopped = stop_signal() => stopped,
         () = async {
-            while changes.next().await {
+            let mut version = node.version.clone();
+            loop {
+                // A mistake may also be mended by a command: a secret that was missing is set.
+                let wrong = session.wrong.is_some();
+                tokio::select! {
+                    more = changes.next() => if !more { return },
+                    Ok(()) = version.changed(), if wrong => {}
+                }
                 session.changed().await;
             }
         } => Ok(()),
     };
     logs.abort();
     node.stop().await;
+    // Commands find this process by the file; another node may listen there later.
+    std::fs::remove_file(data.join("admin")).context("remove .mayfly/admin")?;
     stopped
 }
 
@@ -160,7 +169,6 @@ impl Session<'_> {
         let packed = packed.await.map_err(report::Problem::plain)?;
         let (app, packed) = packed.map_err(report::Problem::local)?;
         let manifest = app.manifest();
-        // A name that was not known at the start, because the manifest was wrong, is taken.
         if manifest.app() != &self.name {
             return Err(report::Problem::plain(format!(
                 "the app is called `{}` now, and was `{}` at the start: start `mayfly dev` again",
@@ -199,19 +207,9 @@ impl Session<'_> {
     }
 }
 
-async fn follow_logs(
-    control: Arc<dyn mayfly_control_api::Control>,
-    caller: Caller,
-    app: AppKey,
-) {
-    let mut query = LogQuery {
-        app,
-        function: None,
-        invocation: None,
-        since_us: None,
-        after: None,
-        limit: 0,
-    };
+async fn follow_logs(control: Arc<dyn mayfly_control_api::Control>, caller: Caller, app: AppKey) {
+    let mut query =
+        LogQuery { app, function: None, invocation: None, since_us: None, after: None, limit: 0 };
     // The position of now: what earlier sessions wrote is not shown again.
     if let Ok((_, position)) = control.logs(&caller, query.clone(), None).await {
         query.after = Some(position);

@@ -59,7 +59,11 @@ pub(super) fn started(node: &Node, deployed: bool, took: Duration) {
     println!("ingress {}", paint(&url, Tone::Strong));
     println!("admin http://{}", node.admin);
     if deployed {
-        println!("{} in {} ms; save a file and it is live", paint("ready", Tone::Good), took.as_millis());
+        println!(
+            "{} in {} ms; save a file and it is live",
+            paint("ready", Tone::Good),
+            took.as_millis()
+        );
     } else {
         println!("{}; mend it, and it is live", paint("not ready", Tone::Bad));
     }

@@ -23,16 +23,17 @@ impl Changes {
         let (sender, events) = mpsc::unbounded_channel();
         let base = std::path::absolute(base)?;
         let (root, data) = (base.clone(), std::path::absolute(data)?);
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let Ok(event) = event else { return };
-            if matches!(event.kind, EventKind::Access(_)) {
-                return;
-            }
-            if event.paths.iter().any(|path| !path.starts_with(&data) && counts(&root, path)) {
-                let _ = sender.send(());
-            }
-        })
-        .context("watch files for changes")?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                let Ok(event) = event else { return };
+                if matches!(event.kind, EventKind::Access(_)) {
+                    return;
+                }
+                if event.paths.iter().any(|path| !path.starts_with(&data) && counts(&root, path)) {
+                    let _ = sender.send(());
+                }
+            })
+            .context("watch files for changes")?;
         watcher
             .watch(&base, RecursiveMode::Recursive)
             .with_context(|| format!("watch {} for changes", base.display()))?;

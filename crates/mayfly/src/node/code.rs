@@ -14,6 +14,7 @@ use tokio::io::AsyncReadExt;
 /// Unpacks artifacts of the store into the cache when a runtime asks for them.
 pub(crate) struct ArtifactCode {
     cache: Arc<Cache>,
+    spool: PathBuf,
     artifacts: Arc<dyn ArtifactStore>,
 }
 
@@ -22,7 +23,8 @@ impl ArtifactCode {
         directory: PathBuf,
         artifacts: Arc<dyn ArtifactStore>,
     ) -> anyhow::Result<Self> {
-        Ok(Self { cache: Arc::new(Cache::open(directory)?), artifacts })
+        let spool = directory.parent().unwrap_or(&directory).to_owned();
+        Ok(Self { cache: Arc::new(Cache::open(directory)?), spool, artifacts })
     }
 }
 
@@ -38,7 +40,7 @@ impl CodeStore for ArtifactCode {
             return Ok(path);
         }
         let mut reader = self.artifacts.get(tenant, artifact).await.map_err(internal)?;
-        let mut spool = tempfile::tempfile().map_err(internal)?;
+        let mut spool = tempfile::tempfile_in(&self.spool).map_err(internal)?;
         let mut piece = vec![0; 64 << 10];
         loop {
             let len = reader.read(&mut piece).await.map_err(internal)?;

@@ -24,7 +24,9 @@ use mayfly_invoker::{Invoker, Parts as InvokerParts};
 use mayfly_runtime_api::Runtime;
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
-use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store};
+use mayfly_state_embedded::{
+    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store,
+};
 use mayfly_types::{AppKey, Fault, RuntimeKind, TenantName};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -71,9 +73,12 @@ pub(crate) struct NodeOptions {
 pub(crate) struct Node {
     pub(crate) ingress: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) token_file: PathBuf,
+    /// Where the admin token is; `None` when the environment gave it.
+    pub(crate) token_file: Option<PathBuf>,
     pub(crate) control: Arc<dyn Control>,
     pub(crate) logs: Arc<dyn LogStore>,
+    /// Rises with each change of what is stored.
+    pub(crate) version: watch::Receiver<u64>,
     /// While this holds a fault, every request is answered with it (`mayfly dev`).
     pub(crate) notice: Arc<ArcSwapOption<Fault>>,
     stop: watch::Sender<bool>,
@@ -98,6 +103,7 @@ impl Node {
 
         let data = DataDir::open(&data, OpenOptions::default())?;
         let store: Arc<dyn ControlStore> = Arc::new(Store::open(&data)?);
+        let version = store.version();
         let artifacts: Arc<dyn ArtifactStore> = Arc::new(FileArtifacts::open(&data)?);
         let logs: Arc<dyn LogStore> = Arc::new(SegmentLogs::open(&data, log_limits(&config))?);
         let master = std::env::var("MAYFLY_MASTER_KEY").ok();
@@ -108,20 +114,23 @@ impl Node {
             Mode::Dev(_) => data.root().join("token"),
             Mode::Serve => data.root().join("admin-token"),
         };
-        token::ensure(store.as_ref(), &tenant, &token_file, now_us()).await?;
+        let token_file = token::ensure(store.as_ref(), &tenant, token_file, now_us()).await?;
         let spool = data.cache().join("uploads");
         std::fs::create_dir_all(&spool)
             .with_context(|| format!("make the directory {}", spool.display()))?;
 
-        let code = Arc::new(code::ArtifactCode::open(data.cache().join("code"), artifacts.clone())?);
+        let code =
+            Arc::new(code::ArtifactCode::open(data.cache().join("code"), artifacts.clone())?);
         let client = client(&config, [ingress_address, admin_address])?;
-        let engine_cache = data.cache().join("js");
+        let engine = engine_cache(&mode, &data);
+        let images = data.cache().join("js");
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {
                 let _context = handle.enter();
                 IsolateRuntime::new(Options {
-                    cache: engine_cache,
+                    engine,
+                    images,
                     prepare_command: prepare_command(),
                     code,
                     client,
@@ -150,7 +159,7 @@ impl Node {
             limits: invoker_limits,
         });
 
-        let base = config.base.clone().unwrap_or_else(|| "localhost".into());
+        let base = config.base.as_deref().unwrap_or("localhost").to_ascii_lowercase();
         let hosts = match &mode {
             Mode::Dev(app) => Hosts::Only(app.clone()),
             Mode::Serve => Hosts::Under { base: base.clone() },
@@ -212,6 +221,7 @@ impl Node {
             token_file,
             control,
             logs,
+            version,
             notice,
             stop,
             ready,
@@ -244,11 +254,7 @@ impl Node {
 /// loses nothing: it goes on from its position.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 
-async fn serve_admin(
-    listener: TcpListener,
-    router: axum::Router,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn serve_admin(listener: TcpListener, router: axum::Router, mut stop: watch::Receiver<bool>) {
     let mut stopping = stop.clone();
     let graceful = async move {
         let _ = stopping.wait_for(|stop| *stop).await;
@@ -287,6 +293,19 @@ fn client(config: &Config, listeners: [SocketAddr; 2]) -> anyhow::Result<Arc<Cli
     let client = Client::new(Egress::new(rules, resolver), ClientConfig::default())
         .context("set up outgoing connections")?;
     Ok(Arc::new(client))
+}
+
+/// Where the compiled JavaScript engine is kept. Apps under `mayfly dev` share the user's cache, so
+/// that only the first start of all takes the seconds that compiling does.
+fn engine_cache(mode: &Mode, data: &DataDir) -> PathBuf {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from);
+    let user = variable("XDG_CACHE_HOME")
+        .or_else(|| variable("HOME").map(|home| home.join(".cache")))
+        .filter(|path| path.is_absolute());
+    match (mode, user) {
+        (Mode::Dev(_), Some(user)) => user.join("mayfly").join("js"),
+        _ => data.cache().join("js"),
+    }
 }
 
 /// This program again, as the process that prepares code. `/proc/self/exe` names the running

@@ -40,7 +40,10 @@ async fn run(options: NodeOptions) -> anyhow::Result<()> {
     let node = Node::start(options).await?;
     println!("ingress http://{}", node.ingress);
     println!("admin http://{}", node.admin);
-    println!("token {}", node.token_file.display());
+    match &node.token_file {
+        Some(file) => println!("token {}", file.display()),
+        None => println!("token from MAYFLY_ADMIN_TOKEN"),
+    }
     println!("ready");
     stop_signal().await?;
     tracing::info!("stopping: requests under way may finish");

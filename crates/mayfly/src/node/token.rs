@@ -2,25 +2,34 @@
 
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use mayfly_control::ensure_admin_token;
 use mayfly_state_api::ControlStore;
 use mayfly_types::TenantName;
 
-/// Makes the tenant and, where it has no token, one that is written to `file`.
+/// Makes the tenant and, where it has no token, one that is written to `file`; tells where the
+/// token is. One from the environment is in no file, and an older file goes.
 pub(crate) async fn ensure(
     store: &dyn ControlStore,
     tenant: &TenantName,
-    file: &Path,
+    file: PathBuf,
     now_us: i64,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Option<PathBuf>> {
     let given = std::env::var("MAYFLY_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
     if let Some(token) = ensure_admin_token(store, tenant, given.as_deref(), now_us).await? {
-        write(file, &token).with_context(|| format!("write {}", file.display()))?;
+        write(&file, &token).with_context(|| format!("write {}", file.display()))?;
     }
-    Ok(())
+    if given.is_some() {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(error).with_context(|| format!("remove {}", file.display()));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(file))
 }
 
 fn write(file: &Path, token: &str) -> std::io::Result<()> {

@@ -39,17 +39,14 @@ pub(crate) fn guests(app: &str, directory: &str, settings: &str) -> App {
         manifest += settings;
         manifest += "\n";
     }
-    App::new()
-        .copy_of(&repository("tests/guests"))
-        .file("mayfly.toml", manifest)
+    App::new().copy_of(&repository("tests/guests")).file("mayfly.toml", manifest)
 }
 
 fn section(directory: &str, name: &str, path: &Path) -> String {
     let source = std::fs::read_to_string(path).unwrap();
     let export = if source.contains("export default") { "default" } else { "handler" };
-    let mut section = format!(
-        "\n[functions.{name}]\ncode = \".\"\nhandler = \"{directory}/{name}.{export}\"\n"
-    );
+    let mut section =
+        format!("\n[functions.{name}]\ncode = \".\"\nhandler = \"{directory}/{name}.{export}\"\n");
     for setting in source.lines().filter_map(|line| line.strip_prefix("// mayfly: ")) {
         section += setting;
         section += "\n";
@@ -58,7 +55,11 @@ fn section(directory: &str, name: &str, path: &Path) -> String {
 }
 
 /// Deploys the guests of a directory as the app of the same name.
-pub(crate) async fn deploy_guests(node: &Node, directory: &str, settings: &str) -> mayfly_testkit::AppClient {
+pub(crate) async fn deploy_guests(
+    node: &Node,
+    directory: &str,
+    settings: &str,
+) -> mayfly_testkit::AppClient {
     let deployed = node.deploy(&guests(directory, directory, settings)).await;
     deployed.unwrap_or_else(|error| panic!("deploy the guests of {directory}: {error}"));
     node.app(directory)

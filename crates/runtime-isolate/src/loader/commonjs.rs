@@ -63,7 +63,7 @@ pub(super) fn analyse(
     let built = SemanticBuilder::new_compiler().build(&parsed.program);
     if built.diagnostics.has_errors() {
         let sloppy = "the js runtime runs CommonJS in strict mode; an ES module build of the \
-                      package may work, or runtime = \"nodejs\"";
+                      package may work";
         let mut faults = faults(input, &built.diagnostics.into_vec());
         for fault in &mut faults {
             fault.help.get_or_insert_with(|| sloppy.to_owned());

@@ -119,7 +119,7 @@ impl Graph {
         }
         if self.units.len() == MAX_MODULES {
             return Err(Diagnostic::new(format!("more than {MAX_MODULES} modules"))
-                .help("bundle the function into one file, or use runtime = \"nodejs\""));
+                .help("bundle the function into one file"));
         }
         let name = self.resolver.relative(&file.path);
         let own = !self.resolver.in_package(&file.path);
@@ -185,7 +185,7 @@ impl Graph {
             return Err(at(format!(
                 "with this file, the function has more than {limit} MB of source"
             ))
-            .help("leave out what the function does not use, or use runtime = \"nodejs\""));
+            .help("leave out what the function does not use"));
         }
         let bytes = std::fs::read(path).map_err(|error| at(format!("read: {error}")))?;
         match String::from_utf8(bytes) {
