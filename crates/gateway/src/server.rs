@@ -50,8 +50,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(limits.head)
             .max_buf_size(limits.head_size.max(8 << 10))
-            .keep_alive(true)
-            .pipeline_flush(true);
+            .keep_alive(true);
         builder
             .http2()
             .timer(TokioTimer::new())

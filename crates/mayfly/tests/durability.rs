@@ -111,23 +111,23 @@ async fn secrets_logs_and_releases_are_there_after_a_restart() {
     let app = node.function("kept", "secrets = [\"KEY\"]", source).await;
     assert_eq!(app.get("/").await.expect(200).text(), "first");
     // A new value reaches the next invocation.
-    node.secret("kept", "KEY", "second").await;
-    assert_eq!(app.get("/").await.expect(200).text(), "second");
+    node.secret("kept", "KEY", "kept-secret-2").await;
+    assert_eq!(app.get("/").await.expect(200).text(), "kept-secret-2");
     let token = node.token().to_owned();
     node.restart().await;
     assert_eq!(node.token(), token);
-    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "second");
+    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "kept-secret-2");
     let mut logs = node.logs("kept");
     logs.containing("key first").await;
-    logs.containing("key second").await;
+    logs.containing("key kept-secret-2").await;
     // The secret is on disk in no readable form, but for what the function logged itself.
-    let held = grep(node.data(), b"second");
+    let held = grep(node.data(), b"kept-secret-2");
     assert!(held.iter().all(|path| path.contains("/logs/")), "{held:?}");
     // Without its cache, which may be deleted at any time, a node makes all of it again.
     assert!(node.terminate().await.success());
     std::fs::remove_dir_all(node.data().join("cache")).unwrap();
     node.start_again().await;
-    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "second");
+    assert_eq!(node.app("kept").get("/").await.expect(200).text(), "kept-secret-2");
 }
 
 /// The files below a directory that hold some bytes.

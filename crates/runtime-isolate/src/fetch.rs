@@ -27,38 +27,48 @@ pub(crate) struct Fetcher {
     pub(crate) deadline: Instant,
 }
 
-type HeadResult = Result<FetchResponse, OpError>;
+pub(crate) type HeadResult = Result<FetchResponse, OpError>;
 
 /// A request whose body the guest is still writing.
 pub(crate) struct Upload {
-    chunks: Option<mpsc::Sender<Bytes>>,
+    chunks: mpsc::Sender<Bytes>,
     head: Option<oneshot::Receiver<HeadResult>>,
-    task: Option<tokio::task::AbortHandle>,
+    task: tokio::task::AbortHandle,
 }
 
 impl Upload {
-    /// Hands over the next bytes; `None` ends the body.
-    pub(crate) fn write(&self, bytes: Option<Bytes>) -> BoxFuture<'static, OpResult> {
+    /// Hands over the next bytes.
+    pub(crate) fn write(&self, bytes: Bytes) -> BoxFuture<'static, OpResult> {
+        match bytes.is_empty() {
+            true => Box::pin(std::future::ready(Ok((String::new(), None)))),
+            false => self.hand_over(bytes),
+        }
+    }
+
+    /// Ends the body.
+    pub(crate) fn close(&self) -> BoxFuture<'static, OpResult> {
+        self.hand_over(Bytes::new())
+    }
+
+    /// An empty chunk ends the body: the channel itself closes only with the invocation.
+    fn hand_over(&self, bytes: Bytes) -> BoxFuture<'static, OpResult> {
         let chunks = self.chunks.clone();
         Box::pin(async move {
-            let gone = || OpError::type_error("the request's body is no longer wanted");
-            match (chunks, bytes) {
-                // An empty chunk ends the body: the channel's other senders may live on.
-                (Some(chunks), bytes) => {
-                    chunks.send(bytes.unwrap_or_default()).await.map_err(|_| gone())?;
-                    Ok((String::new(), None))
-                }
-                (None, _) => Err(gone()),
-            }
+            let gone = |_| OpError::type_error("the request's body is no longer wanted");
+            chunks.send(bytes).await.map_err(gone)?;
+            Ok((String::new(), None))
         })
+    }
+
+    /// The answer's head, which can be waited for once.
+    pub(crate) fn take_head(&mut self) -> Option<oneshot::Receiver<HeadResult>> {
+        self.head.take()
     }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        if let Some(task) = self.task.take() {
-            task.abort();
-        }
+        self.task.abort();
     }
 }
 
@@ -80,51 +90,43 @@ impl http_body::Body for Chunks {
     }
 }
 
-/// Does one of the operations of `fetch`.
-pub(crate) async fn run(
+type Done = (OpResult, Option<(u32, Resource)>);
+
+/// Sends a request whose body is at hand.
+pub(crate) async fn send_whole(
     fetcher: Arc<Fetcher>,
-    name: String,
     meta: Value,
     bytes: Option<Bytes>,
-    resource: Option<Resource>,
-    rid: u32,
     new: u32,
-) -> (OpResult, Option<(u32, Resource)>) {
-    match (&name[..], resource) {
-        ("fetch", _) => {
-            let body = bytes.map_or(RequestBody::Empty, RequestBody::Full);
-            finish(send(fetcher, meta, body).await, new)
+) -> Done {
+    let body = bytes.map_or(RequestBody::Empty, RequestBody::Full);
+    finish(send(fetcher, meta, body).await, new)
+}
+
+/// Begins a request whose body the guest will write.
+pub(crate) fn open(fetcher: Arc<Fetcher>, meta: Value, new: u32) -> Done {
+    let (chunks, receiver) = mpsc::channel(1);
+    let (answer, head) = oneshot::channel();
+    // A task of its own, because the body is read while the guest writes it.
+    let task = tokio::spawn(async move {
+        let body = RequestBody::Stream(Box::pin(Chunks(receiver)));
+        let _ = answer.send(send(fetcher, meta, body).await);
+    });
+    let upload = Upload { chunks, head: Some(head), task: task.abort_handle() };
+    let meta = serde_json::json!({ "rid": new }).to_string();
+    (Ok((meta, None)), Some((new, Resource::Upload(upload))))
+}
+
+/// Waits for the head of such a request's answer.
+pub(crate) async fn head(head: Option<oneshot::Receiver<HeadResult>>, new: u32) -> Done {
+    let head = match head {
+        Some(head) => {
+            let given_up = |_| Err(OpError::type_error("the request was given up"));
+            head.await.unwrap_or_else(given_up)
         }
-        ("fetch_open", _) => {
-            let (chunks, receiver) = mpsc::channel(1);
-            let (answer, head) = oneshot::channel();
-            // A task of its own, because the body is read while the guest writes it.
-            let task = tokio::spawn(async move {
-                let body = RequestBody::Stream(Box::pin(Chunks(receiver)));
-                let _ = answer.send(send(fetcher, meta, body).await);
-            });
-            let upload =
-                Upload { chunks: Some(chunks), head: Some(head), task: Some(task.abort_handle()) };
-            let meta = serde_json::json!({ "rid": new }).to_string();
-            (Ok((meta, None)), Some((new, Resource::Upload(upload))))
-        }
-        ("fetch_head", Some(Resource::Upload(mut upload))) => {
-            let head = match upload.head.take() {
-                Some(head) => head
-                    .await
-                    .unwrap_or_else(|_| Err(OpError::type_error("the request was given up"))),
-                None => Err(OpError::type_error("the answer was already taken")),
-            };
-            // The answer may come before the upload ends; the task then goes on by itself until the
-            // body's channel closes with this resource.
-            let _ = upload.task.take();
-            finish(head, new)
-        }
-        (_, resource) => (
-            Err(OpError::type_error("this request does not take a body now")),
-            resource.map(|resource| (rid, resource)),
-        ),
-    }
+        None => Err(OpError::type_error("the answer was already taken")),
+    };
+    finish(head, new)
 }
 
 async fn send(fetcher: Arc<Fetcher>, meta: Value, body: RequestBody) -> HeadResult {
@@ -165,7 +167,7 @@ fn request(fetcher: &Fetcher, meta: &Value, body: RequestBody) -> Result<FetchRe
     })
 }
 
-fn finish(result: HeadResult, new: u32) -> (OpResult, Option<(u32, Resource)>) {
+fn finish(result: HeadResult, new: u32) -> Done {
     let response = match result {
         Ok(response) => response,
         Err(error) => return (Err(error), None),

@@ -191,19 +191,29 @@ impl Ops {
                 let Some(fetcher) = self.fetcher.clone() else {
                     return error(OpError::type_error("fetch is not available here"));
                 };
-                let resource = self.resources.remove(&rid).filter(|_| name != "fetch");
                 let new = self.next_resource;
                 self.next_resource += 1;
-                let name = name.to_owned();
-                if let ("fetch_write" | "fetch_close", Some(Resource::Upload(upload))) =
-                    (&name[..], &resource)
-                {
-                    // Writing goes on while the head is awaited, so the resource stays here.
-                    let write = upload.write(bytes.filter(|_| name == "fetch_write"));
-                    self.resources.extend(resource.map(|resource| (rid, resource)));
-                    return Box::pin(async move { (write.await, None) });
+                // Writing goes on while the head is awaited, and after: the upload stays here.
+                let upload = match self.resources.get_mut(&rid) {
+                    Some(Resource::Upload(upload)) => Some(upload),
+                    _ => None,
+                };
+                match (name, upload) {
+                    ("fetch", _) => Box::pin(fetch::send_whole(fetcher, meta, bytes, new)),
+                    ("fetch_open", _) => {
+                        Box::pin(std::future::ready(fetch::open(fetcher, meta, new)))
+                    }
+                    ("fetch_write", Some(upload)) => {
+                        let write = upload.write(bytes.unwrap_or_default());
+                        Box::pin(async move { (write.await, None) })
+                    }
+                    ("fetch_close", Some(upload)) => {
+                        let close = upload.close();
+                        Box::pin(async move { (close.await, None) })
+                    }
+                    ("fetch_head", Some(upload)) => Box::pin(fetch::head(upload.take_head(), new)),
+                    _ => error(OpError::type_error("this request does not take a body now")),
                 }
-                Box::pin(fetch::run(fetcher, name, meta, bytes, resource, rid, new))
             }
             _ => error(OpError::type_error(format!("the host has no operation `{name}`"))),
         }

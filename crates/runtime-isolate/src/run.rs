@@ -138,7 +138,12 @@ impl Running {
             let head = ResponseHead { status: StatusCode::OK, headers: HeaderMap::new() };
             return Poll::Ready(Ok((head, Some(json))));
         }
-        match (head, self.ended.take()) {
+        // A body that broke before its first byte is a failure, not an answer that is cut off.
+        let broken = {
+            let output = self.output();
+            output.fault.is_some() && !output.ended && output.bytes_out == 0
+        };
+        match (head.filter(|_| !broken), self.ended.take()) {
             (Some(head), ended) => {
                 self.ended = ended;
                 Poll::Ready(response_head(head).map(|head| (head, None)).map_err(|fault| {

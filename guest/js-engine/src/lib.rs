@@ -322,7 +322,7 @@ fn load(engine: &mut Engine, input: &[u8]) -> Result<(), Failed> {
     let export = message.str().ok_or_else(broken)?.to_owned();
     let env = message.str().ok_or_else(broken)?.to_owned();
     modules::install(modules::Graph::read(&mut message).ok_or_else(broken)?);
-    let source = modules::source(&entry).ok_or_else(broken)?;
+    let source = modules::take_source(&entry).ok_or_else(broken)?;
 
     let promise = engine.context.with(|ctx| {
         let run = || {
@@ -382,7 +382,6 @@ fn load(engine: &mut Engine, input: &[u8]) -> Result<(), Failed> {
     })?;
     engine.handler = Some(handler);
     engine.style = style;
-    modules::forget_sources();
     // No collection here: it would relink every object of the engine, and each page of the base
     // would differ in the image.
     tidy::tidy();

@@ -42,14 +42,6 @@ pub fn install(graph: Graph) {
     GRAPH.with(|slot| *slot.borrow_mut() = graph);
 }
 
-/// Drops the sources that every evaluated module no longer needs.
-pub fn forget_sources() {
-    GRAPH.with(|slot| {
-        let mut graph = slot.borrow_mut();
-        graph.sources.clear();
-        graph.sources.shrink_to_fit();
-    });
-}
 
 pub struct Lookup;
 
@@ -63,9 +55,6 @@ impl Resolver for Lookup {
     ) -> Result<String> {
         GRAPH.with(|slot| {
             let graph = slot.borrow();
-            if graph.sources.contains_key(name) && base.is_empty() {
-                return Ok(name.to_owned());
-            }
             let resolved = graph.imports.get(base).and_then(|imports| imports.get(name));
             resolved.cloned().ok_or_else(|| {
                 Error::new_resolving_message(
@@ -85,8 +74,7 @@ impl Loader for Lookup {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        let source = GRAPH.with(|slot| slot.borrow().sources.get(name).cloned());
-        let source = source.ok_or_else(|| Error::new_loading(name))?;
+        let source = take_source(name).ok_or_else(|| Error::new_loading(name))?;
         declare(ctx, name, source)
     }
 }
@@ -98,6 +86,8 @@ pub fn declare<'js>(ctx: &Ctx<'js>, name: &str, source: String) -> Result<Module
     Ok(module)
 }
 
-pub fn source(name: &str) -> Option<String> {
-    GRAPH.with(|slot| slot.borrow().sources.get(name).cloned())
+/// A module's source, which is needed once: QuickJS keeps what it has loaded. What only an
+/// `import()` asks for stays until then.
+pub fn take_source(name: &str) -> Option<String> {
+    GRAPH.with(|slot| slot.borrow_mut().sources.remove(name))
 }

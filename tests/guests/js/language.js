@@ -119,12 +119,16 @@ export default checks({
   },
   "labels, closures in loops, destructuring defaults, tagged templates": () => {
     const closures = [];
-    outer: for (let i = 0; i < 3; i++) {
+    for (let i = 0; i < 3; i++) closures.push(() => i);
+    let rounds = 0;
+    outer: for (const i of [0, 1, 2]) {
       for (const j of [0, 1]) {
         if (j === 1) continue outer;
-        closures.push(() => i);
+        rounds += 1;
+        if (i === 2) break outer;
       }
     }
+    equal(rounds, 3);
     const tag = (parts, ...values) => parts.raw.join("|") + values.join();
     const [first = "default", { second = 2 } = {}] = [];
     equal([closures.map((f) => f()), tag`a${1}\n${2}b`, first, second], [[0, 1, 2], "a|\\n|b1,2", "default", 2]);

@@ -10,13 +10,15 @@ import { FormData, formEntries, isFormData } from "./form-data.js";
 import { parseMime, serializeMime } from "./mime.js";
 import { newBoundary, parseMultipart, serializeMultipart } from "./multipart.js";
 import { cancelOp, startOp } from "./ops.js";
-import { PromiseCtor, defineProperty, isUint8Array, jsonParse, promiseReject, promiseResolve, promiseThen } from "./primordials.js";
+import { PromiseCtor, defineProperty, isUint8Array, jsonParse, promiseReject, promiseResolve, promiseThen, safeWeakMap } from "./primordials.js";
 import { ReadableStream, acquireReader, isDisturbed, isLocked, isReadableStream, streamOfBytes, teeStream } from "./streams.js";
 import { isURLSearchParams, queryOf } from "./url.js";
 import { parseUrlencoded } from "./urlencoded.js";
 import { bytesOf, isBufferSource } from "./webidl.js";
 
 const nothing = () => {};
+/** The text or bytes that a stream was made from. */
+const madeFrom = safeWeakMap();
 const empty = new Uint8Array(0);
 
 /** A body that the host holds: the incoming request's (rid 0), or that of a fetched response. */
@@ -133,7 +135,8 @@ export function extractBody(value) {
     if (isBufferSource(value)) return bytesOf(value, "the body").slice();
     if (isReadableStream(value)) {
       if (isDisturbed(value) || isLocked(value)) throw new TypeError("the body is a stream that is locked or was read already");
-      return value;
+      // Middleware wraps answers as `new Response(response.body, ...)`: what lies in memory needs no stream.
+      return madeFrom.get(value) ?? value;
     }
     if (isURLSearchParams(value)) {
       extractedType = "application/x-www-form-urlencoded;charset=UTF-8";
@@ -169,7 +172,10 @@ export function bodyStream(state) {
   if (body === null || isStream(body)) return body;
   let stream;
   if (body instanceof HostBody) stream = body.toStream();
-  else stream = streamOfBytes(typeof body === "string" ? utf8Encode(body) : body.slice());
+  else {
+    stream = streamOfBytes(typeof body === "string" ? utf8Encode(body) : body.slice());
+    madeFrom.set(stream, body);
+  }
   if (state.used) {
     // The body was consumed without a stream, and who asks must see one that is spent.
     acquireReader(stream).read().then(nothing, nothing);

@@ -51,6 +51,14 @@ export function isSharedArrayBuffer(value) {
 }
 
 /** A Map whose methods are its own, so that a patched Map.prototype does not reach it. */
+export function safeWeakMap() {
+  const map = new WeakMap();
+  for (const name of ["get", "set", "has", "delete"]) {
+    defineProperty(map, name, { value: WeakMap.prototype[name] });
+  }
+  return map;
+}
+
 export function safeMap() {
   const map = new Map();
   for (const name of ["get", "set", "has", "delete", "clear", "forEach"]) {
