@@ -298,10 +298,8 @@ impl JsInstance {
         style: HandlerStyle,
     ) -> (Vec<u8>, Option<Body>, u64) {
         let mut writer = Writer(Vec::with_capacity(512));
-        let mut seeds = [0u8; 16];
-        if let Err(error) = getrandom::fill(&mut seeds) {
-            tracing::error!(%error, "read random bytes");
-        }
+        // A generator of cryptographic strength in this thread, reseeded by the system.
+        let seeds: [u8; 16] = rand::random();
         writer.0.extend_from_slice(&seeds);
         writer.u32(self.secrets.len() as u32);
         for (name, value) in self.secrets.iter() {

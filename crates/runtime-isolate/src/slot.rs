@@ -15,6 +15,9 @@ use crate::engine::Engine;
 use crate::image::Image;
 use crate::memory::{Region, Regions};
 
+/// Longest message that the guest has room for already; the guest knows the number too.
+const SHORT: usize = 8 * 1024;
+
 /// The most linear memory a guest can have at all.
 const ADDRESSABLE: usize = 4 << 30;
 
@@ -157,6 +160,8 @@ pub(crate) struct Slot {
     memory: Memory,
     stack_pointer: Global,
     alloc: TypedFunc<u32, u32>,
+    /// Where short messages go.
+    short: usize,
     compile: TypedFunc<(), u32>,
     boot: TypedFunc<u32, u32>,
     load: TypedFunc<u32, u32>,
@@ -215,6 +220,8 @@ impl Slot {
         let instance = now(pre.instantiate_async(&mut store))??;
         let init = instance.get_typed_func::<(), ()>(&mut store, "mayfly_init")?;
         now(init.call_async(&mut store, ()))??;
+        let short = instance.get_typed_func::<(), u32>(&mut store, "mayfly_short")?;
+        let short = now(short.call_async(&mut store, ()))?? as usize;
         let region = regions.take().ok_or_else(|| wasmtime::format_err!("no memory was made"))?;
         let memory = instance
             .get_memory(&mut store, "memory")
@@ -229,6 +236,7 @@ impl Slot {
             load: instance.get_typed_func(&mut store, "mayfly_load")?,
             begin: instance.get_typed_func(&mut store, "mayfly_begin")?,
             settle: instance.get_typed_func(&mut store, "mayfly_settle")?,
+            short,
             store,
             memory,
             stack_pointer,
@@ -255,9 +263,7 @@ impl Slot {
         let bytecode = first.store.data_mut().compiled.take().ok_or_else(|| failed(&first))?;
 
         let mut slot = Self::new(engine, pre, regions)?;
-        let len = u32::try_from(bytecode.len())?;
-        let at = now(slot.alloc.call_async(&mut slot.store, len))??;
-        slot.memory.write(&mut slot.store, at as usize, &bytecode)?;
+        let len = now(slot.write(&bytecode))??;
         let boot = slot.boot.clone();
         if now(boot.call_async(&mut slot.store, len))?? != 1 {
             return Err(failed(&slot));
@@ -346,11 +352,20 @@ impl Slot {
         self.store.set_epoch_deadline(1);
     }
 
+    /// Puts a message where the guest looks for it.
+    async fn write(&mut self, message: &[u8]) -> wasmtime::Result<u32> {
+        let len = u32::try_from(message.len())?;
+        let at = match message.len() <= SHORT {
+            true => self.short,
+            false => self.alloc.call_async(&mut self.store, len).await? as usize,
+        };
+        self.memory.write(&mut self.store, at, message)?;
+        Ok(len)
+    }
+
     /// Gives the guest a message and runs it until it waits or ends.
     pub(crate) async fn send(&mut self, entry: Entry, message: &[u8]) -> wasmtime::Result<Status> {
-        let len = u32::try_from(message.len())?;
-        let at = self.alloc.call_async(&mut self.store, len).await?;
-        self.memory.write(&mut self.store, at as usize, message)?;
+        let len = self.write(message).await?;
         let export = match entry {
             Entry::Load => &self.load,
             Entry::Begin => &self.begin,

@@ -33,6 +33,9 @@ const MAX_STACK: usize = 384 * 1024;
 /// limit below 16 MB.
 const GC_THRESHOLD: usize = 8 * 1024 * 1024;
 
+/// Longest message that needs no room of its own; the host knows the number too.
+const SHORT: usize = 8 * 1024;
+
 /// The invocation still waits for operations.
 const PENDING: u32 = 0;
 /// The invocation has ended.
@@ -102,7 +105,16 @@ pub(crate) fn request_headers(ctx: Ctx<'_>) -> rquickjs::Result<Array<'_>> {
     Ok(array)
 }
 
-/// Room for a message of `len` bytes; valid until the next call of any export.
+/// Where messages of at most [`SHORT`] bytes go: most do, and need no call to make room.
+static mut SHORT_INPUT: [u8; SHORT] = [0; SHORT];
+
+/// The address of the room for short messages.
+#[unsafe(no_mangle)]
+pub extern "C" fn mayfly_short() -> *mut u8 {
+    &raw mut SHORT_INPUT as *mut u8
+}
+
+/// Room for a message of `len` bytes, more than [`SHORT`]; valid until the next call of any export.
 #[unsafe(no_mangle)]
 pub extern "C" fn mayfly_alloc(len: u32) -> *mut u8 {
     INPUT.with(|input| {
@@ -114,13 +126,13 @@ pub extern "C" fn mayfly_alloc(len: u32) -> *mut u8 {
 }
 
 fn with_input<R>(len: u32, f: impl FnOnce(&[u8]) -> R) -> R {
-    let input = INPUT.with(|input| std::mem::take(&mut *input.borrow_mut()));
-    let result = f(&input[..(len as usize).min(input.len())]);
-    // A small buffer is kept: allocating it anew for each message costs more than it holds.
-    if input.capacity() <= 16 * 1024 {
-        INPUT.with(|slot| *slot.borrow_mut() = input);
+    if len as usize <= SHORT {
+        // The host writes only between calls.
+        let input = &raw const SHORT_INPUT as *const u8;
+        return f(unsafe { std::slice::from_raw_parts(input, len as usize) });
     }
-    result
+    let input = INPUT.with(|input| std::mem::take(&mut *input.borrow_mut()));
+    f(&input[..(len as usize).min(input.len())])
 }
 
 /// Runs the constructors of the C parts. The host calls it once, before anything else.
@@ -151,7 +163,6 @@ pub extern "C" fn mayfly_boot(len: u32) -> u32 {
     match with_input(len, boot) {
         Ok(engine) => {
             ENGINE.with(|slot| *slot.borrow_mut() = Some(engine));
-            INPUT.with(|input| *input.borrow_mut() = Vec::with_capacity(4096));
             HEADERS.with(|headers| headers.borrow_mut().reserve(4096));
             tidy::tidy();
             DONE

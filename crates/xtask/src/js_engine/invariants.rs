@@ -13,10 +13,13 @@ use wasmparser::{
 /// The only global that changes.
 const STACK_POINTER: &str = "__stack_pointer";
 
-const EXPORTS: [&str; 7] = [
+const EXPORTS: [&str; 10] = [
     "memory",
     STACK_POINTER,
+    "mayfly_init",
+    "mayfly_compile",
     "mayfly_alloc",
+    "mayfly_short",
     "mayfly_boot",
     "mayfly_load",
     "mayfly_begin",

@@ -26,7 +26,16 @@ fn export(name: &str, kind: u8) -> Vec<u8> {
 
 /// A module that holds every invariant, with this function body and these globals.
 fn engine(body: &[u8], globals: &[&[u8]], start: bool) -> Vec<u8> {
-    let functions = ["mayfly_alloc", "mayfly_boot", "mayfly_load", "mayfly_begin", "mayfly_settle"];
+    let functions = [
+        "mayfly_init",
+        "mayfly_compile",
+        "mayfly_alloc",
+        "mayfly_short",
+        "mayfly_boot",
+        "mayfly_load",
+        "mayfly_begin",
+        "mayfly_settle",
+    ];
     let mut exports = vec![export("memory", 2), export("__stack_pointer", 3)];
     exports.extend(functions.map(|name| export(name, 0)));
     let exports: Vec<&[u8]> = exports.iter().map(Vec::as_slice).collect();

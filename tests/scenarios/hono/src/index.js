@@ -85,6 +85,11 @@ app.get("/stream/text", (c) =>
     }
   }),
 );
+// A type of their own: Node's server gives `text/plain` to an answer that has none.
+app.use("/stream/*", async (c, next) => {
+  c.header("content-type", "application/x-stream");
+  await next();
+});
 app.get("/stream/bytes", (c) => stream(c, async (out) => void (await out.write(new Uint8Array([1, 2, 3])))));
 app.get("/stream/pipe", (c) => stream(c, (out) => out.pipe(new Blob(["piped"]).stream())));
 app.get("/stream/events", (c) =>
