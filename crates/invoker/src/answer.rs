@@ -42,7 +42,7 @@ pub(crate) fn body(reply: ReplyBody, attempt: Attempt) -> Body {
             Body::full(bytes)
         }
         ReplyBody::Running(stream) => {
-            Body::Stream(Box::pin(Running { rest: Some((stream, attempt)) }))
+            Body::Stream(Box::pin(Running { rest: Some((stream, attempt)), broken: None }))
         }
     }
 }
@@ -65,6 +65,8 @@ fn run_on(mut stream: Pin<Box<dyn ReplyStream>>, attempt: Attempt) {
 
 struct Running {
     rest: Option<(Pin<Box<dyn ReplyStream>>, Attempt)>,
+    /// What ends the body, once all before it had its chance to be sent.
+    broken: Option<Fault>,
 }
 
 impl http_body::Body for Running {
@@ -75,10 +77,19 @@ impl http_body::Body for Running {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
+        if let Some(fault) = self.broken.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let Some((stream, _)) = &mut self.rest else { return Poll::Ready(None) };
         match stream.as_mut().poll_data(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(data)) => Poll::Ready(Some(data.map(Frame::data))),
+            Poll::Ready(Some(Ok(data))) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Poll::Ready(Some(Err(fault))) => {
+                // An error drops what the connection has not sent yet; it sends when it must wait.
+                self.broken = Some(fault);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
             Poll::Ready(None) => {
                 if let Some((stream, attempt)) = self.rest.take() {
                     run_on(stream, attempt);

@@ -5,7 +5,10 @@ use super::invariants;
 fn module(sections: &[(u8, &[u8])]) -> Vec<u8> {
     let mut bytes = b"\0asm\x01\0\0\0".to_vec();
     for (id, content) in sections {
-        bytes.extend([*id, u8::try_from(content.len()).unwrap()]);
+        // The size as LEB128 of two bytes.
+        let size = u16::try_from(content.len()).unwrap();
+        assert!(size < 1 << 14);
+        bytes.extend([*id, (size & 0x7f) as u8 | 0x80, (size >> 7) as u8]);
         bytes.extend_from_slice(content);
     }
     bytes
