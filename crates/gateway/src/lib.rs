@@ -1,6 +1,6 @@
 //! HTTP ingress.
 //!
-//! A request goes one way: [`route`](crate::route) finds the app and the function, the policy
+//! A request goes one way: its host, path and method find the app and the function, the policy
 //! bounds what may come in, the invoker runs it, and the answer goes out; an error on the way
 //! becomes a body that says whose fault it is. The gateway does not know what a runtime is.
 

@@ -66,7 +66,7 @@ fn the_entry_of_a_directory_is_the_best_known_name() {
     assert_eq!(entry("", &["api.ts", "lib/util.ts", "types.d.ts", "data.json"]), "api.ts");
     let error = resolve("", &["a.js", "b.js"]).unwrap_err();
     assert!(error.contains("looked for index, main, src/index, src/main, worker"), "{error}");
-    assert!(error.contains("(.js, .mjs, .ts, .mts)"), "{error}");
+    assert!(error.contains("(.js, .mjs, .ts, .mts, .tsx, .jsx)"), "{error}");
     assert!(resolve("", &["types.d.ts", "x.json"]).is_err());
 }
 
@@ -81,7 +81,7 @@ fn a_handler_names_the_entry() {
     assert_eq!(
         resolve("handler = \"src/apu.fetch\"", &code).unwrap_err(),
         "`f` has no file for this handler: looked for src/apu.js, src/apu.mjs, src/apu.ts, \
-         src/apu.mts -- there is `src/api.ts`: write \"src/api.EXPORT\""
+         src/apu.mts, src/apu.tsx, src/apu.jsx -- there is `src/api.ts`: write \"src/api.EXPORT\""
     );
     assert!(resolve("handler = \"zzzzzzzz.fetch\"", &["hello.js"]).is_err());
 }

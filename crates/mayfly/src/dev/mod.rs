@@ -148,12 +148,13 @@ impl Session<'_> {
                 self.last = None;
                 let text = problem.text(Palette::Plain);
                 let wrong = Some(format!("{}\n{text}", problem.title));
+                // Callers see it before the terminal tells of it: who reads there asks at once.
+                let fault = Fault::new(FaultCode::FunctionError, problem.title.clone());
+                self.node.notice.store(Some(Arc::new(fault.with_detail(text))));
                 if self.wrong != wrong {
                     report::problem(&problem);
                     self.wrong = wrong;
                 }
-                let fault = Fault::new(FaultCode::FunctionError, problem.title).with_detail(text);
-                self.node.notice.store(Some(Arc::new(fault)));
                 false
             }
         }

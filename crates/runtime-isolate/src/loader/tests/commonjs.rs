@@ -110,8 +110,9 @@ fn a_required_node_module_is_an_error_where_it_is_sure_to_be_reached() {
         fault.to_string(),
         "node_modules/p/index.js:2:20: `fs` is a module of Node's, and the js runtime has Web APIs"
     );
-    let help = "set runtime = \"nodejs\" for this function; it comes in by index.js:1:8";
-    assert_eq!(fault.help.as_deref(), Some(help));
+    let help = fault.help.unwrap();
+    assert!(help.contains("the runtime `nodejs`"), "{help}");
+    assert!(help.ends_with("; it comes in by index.js:1:8"), "{help}");
 }
 
 #[test]
