@@ -219,5 +219,15 @@ fn fault(code: &str, message: String, stack: String) -> Fault {
 
 /// A message above its stack, unless the stack begins with it.
 fn together(message: String, stack: String) -> String {
+    let stack = without_engine(&stack);
     if stack.contains(&message) { stack } else { format!("{message}\n{stack}") }
+}
+
+/// A stack without the frames of the engine's own Web API layer, which tell an author nothing.
+pub(crate) fn without_engine(message: &str) -> String {
+    let engine = |line: &&str| {
+        let place = line.trim_start().strip_prefix("at ").unwrap_or_default();
+        place.contains("(mayfly:") || place.starts_with("mayfly:")
+    };
+    message.lines().filter(|line| !engine(line)).collect::<Vec<_>>().join("\n")
 }

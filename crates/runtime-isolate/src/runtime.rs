@@ -367,15 +367,6 @@ fn http(mut writer: Writer, request: HttpRequest) -> (Vec<u8>, Option<Body>, u64
     }
 }
 
-/// A stack without the frames of the engine's own Web API layer, which tell an author nothing.
-fn without_engine(message: &str) -> String {
-    let engine = |line: &&str| {
-        let place = line.trim_start().strip_prefix("at ").unwrap_or_default();
-        place.contains("(mayfly:") || place.starts_with("mayfly:")
-    };
-    message.lines().filter(|line| !engine(line)).collect::<Vec<_>>().join("\n")
-}
-
 /// Turns positions in generated code back into those of the source.
 struct MappedLogs {
     logs: Arc<dyn LogSink>,
@@ -386,7 +377,7 @@ struct MappedLogs {
 impl LogSink for MappedLogs {
     fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
         if message.contains("\n    at ") {
-            let message = &without_engine(message);
+            let message = &crate::abi::without_engine(message);
             let maps = self.maps.get_or_init(|| {
                 let bytes = crate::engine::read_checked(&self.path);
                 bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
