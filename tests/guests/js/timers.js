@@ -14,7 +14,7 @@ export default checks({
       log.push("micro 3");
     })();
     log.push("sync");
-    await settled(1);
+    await settled(50);
     equal(log, ["sync", "micro 1", "micro 2", "micro 3", "timer"]);
   },
   "timers run by their time, equal ones by their order": async () => {
