@@ -1,10 +1,17 @@
-//! Finds the pages of a private mapping that were written, swapped-out ones included.
-#![allow(unsafe_code, reason = "one ioctl that no library wraps")]
+//! Finds the pages of a private mapping that were written, swapped-out ones included, and knows
+//! when there is nothing new to find.
+//!
+//! A page becomes private by a page fault of the thread that writes it first, and the kernel counts
+//! each thread's faults. So while a guest runs without any, it wrote only pages that are known
+//! already, and no search is needed. The count errs on one side alone: a fault of another kind
+//! costs a search.
+#![allow(unsafe_code, reason = "one ioctl that no library wraps, and getrusage for a thread")]
 
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
+use std::pin::pin;
 
 use crate::memory::PAGE;
 
@@ -54,18 +61,96 @@ pub enum ResetScheme {
     Pagemap,
 }
 
+/// How many page faults this thread has had. It rises with every fault, also with those that the
+/// kernel takes for the thread inside a system call.
+fn faults() -> i64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel fills the struct that it is given.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    usage.ru_minflt.wrapping_add(usage.ru_majflt)
+}
+
+/// Whether this kernel counts a thread's faults: some sandboxes that look like Linux tell nothing.
+fn counts_faults() -> io::Result<bool> {
+    let before = faults();
+    let page = fresh_page()?;
+    let counted = faults() != before;
+    // SAFETY: unmaps what `fresh_page` mapped.
+    unsafe { rustix::mm::munmap(page, PAGE) }?;
+    Ok(counted)
+}
+
+/// A new page of memory that was written to.
+fn fresh_page() -> io::Result<*mut std::ffi::c_void> {
+    use rustix::mm::{MapFlags, ProtFlags};
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new anonymous mapping, written inside its bounds.
+    unsafe {
+        let page =
+            rustix::mm::mmap_anonymous(std::ptr::null_mut(), PAGE, access, MapFlags::PRIVATE)?;
+        page.cast::<u8>().write_volatile(1);
+        Ok(page)
+    }
+}
+
+/// The pages of a slot that are private to it, because an invocation wrote them.
+#[derive(Debug)]
+pub(crate) struct Written {
+    /// Runs of pages, as (first page, count).
+    runs: Vec<(usize, usize)>,
+    /// There may be more than the runs.
+    stale: bool,
+}
+
+impl Default for Written {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self { runs: Vec::new(), stale: true }
+    }
+}
+
+impl Written {
+    /// No page is private.
+    pub(crate) fn clear(&mut self) {
+        self.runs.clear();
+        self.stale = false;
+    }
+
+    /// Runs what may write to the slot, each time on whichever thread polls it.
+    pub(crate) async fn watch<T>(&mut self, guest: impl Future<Output = T>) -> T {
+        let mut guest = pin!(guest);
+        std::future::poll_fn(|cx| {
+            let before = faults();
+            let polled = guest.as_mut().poll(cx);
+            self.stale |= faults() != before;
+            polled
+        })
+        .await
+    }
+
+    /// Whether pages may be private that are not known.
+    #[cfg(test)]
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+}
+
 /// Finds written pages in the way chosen at start.
 #[derive(Debug)]
 pub(crate) struct Scanner {
     pagemap: File,
     scheme: ResetScheme,
+    counts: bool,
 }
 
 impl Scanner {
     /// Takes `scheme`, or the best that this kernel has.
     pub(crate) fn open(scheme: Option<ResetScheme>) -> io::Result<Self> {
         let pagemap = File::open("/proc/self/pagemap")?;
-        let mut scanner = Self { pagemap, scheme: ResetScheme::PagemapScan };
+        let mut scanner = Self { pagemap, scheme: ResetScheme::PagemapScan, counts: counts_faults()? };
         let probe = scanner.scan(0, PAGE, &mut Vec::new());
         scanner.scheme = match (scheme, probe) {
             (Some(ResetScheme::PagemapScan), Err(error)) => return Err(error),
@@ -80,17 +165,24 @@ impl Scanner {
         self.scheme
     }
 
-    /// Adds the runs of written pages of `[start, start + len)` as (first page, count).
-    pub(crate) fn written(
+    /// The runs of written pages of `[start, start + len)` as (first page, count).
+    pub(crate) fn written<'a>(
         &self,
         start: usize,
         len: usize,
-        found: &mut Vec<(usize, usize)>,
-    ) -> io::Result<()> {
-        match self.scheme {
-            ResetScheme::PagemapScan => self.scan(start, len, found),
-            ResetScheme::Pagemap => self.read(start, len, found),
+        written: &'a mut Written,
+    ) -> io::Result<&'a [(usize, usize)]> {
+        if written.stale || !self.counts {
+            // Stays stale if the search fails half-way.
+            written.stale = true;
+            written.runs.clear();
+            match self.scheme {
+                ResetScheme::PagemapScan => self.scan(start, len, &mut written.runs)?,
+                ResetScheme::Pagemap => self.read(start, len, &mut written.runs)?,
+            }
+            written.stale = false;
         }
+        Ok(&written.runs)
     }
 
     fn scan(&self, start: usize, len: usize, found: &mut Vec<(usize, usize)>) -> io::Result<()> {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use crate::dirty::Scanner;
+use crate::dirty::{Scanner, Written};
 use crate::image::{Base, Image};
 
 /// The page of the host's memory management.
@@ -51,7 +51,21 @@ impl Region {
         }?;
         let base = NonNull::new(base.cast())
             .ok_or_else(|| io::Error::other("the kernel mapped memory at address 0"))?;
-        Ok(Self { base, reserved, size: AtomicUsize::new(0) })
+        let region = Self { base, reserved, size: AtomicUsize::new(0) };
+        region.keep_small(0, reserved);
+        Ok(region)
+    }
+
+    /// Keeps the kernel from joining pages to a huge one, which would make pages private and
+    /// writable that no invocation wrote, without a fault.
+    fn keep_small(&self, from: usize, to: usize) {
+        if from < to {
+            let advice = Advice::LinuxNoHugepage;
+            // SAFETY: the range lies inside this region; its content stays.
+            let advised = unsafe { rustix::mm::madvise(self.at(from).cast(), to - from, advice) };
+            // A kernel without huge pages refuses the advice and needs none.
+            debug_assert!(matches!(advised, Ok(()) | Err(rustix::io::Errno::INVAL)));
+        }
     }
 
     fn at(&self, offset: usize) -> *mut u8 {
@@ -101,17 +115,20 @@ impl Region {
     /// Makes the region show `image`, whatever it showed before. The caller holds the `Store`
     /// exclusively, no frame of the guest is on a stack, and wasmtime learns the new size next.
     pub(crate) fn show(&self, base: &Base, image: &Image) -> io::Result<()> {
-        let old = self.size().max(base.len());
-        // SAFETY: replaces the whole used range by an inaccessible one; it is rebuilt below.
-        unsafe {
-            rustix::mm::mmap_anonymous(
-                self.at(0).cast(),
-                old,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
-            )
-        }?;
+        let old = self.size();
         self.map(0, base.len(), base.fd(), 0)?;
+        if old > base.len() {
+            // SAFETY: replaces what was used past the base by an inaccessible range.
+            unsafe {
+                rustix::mm::mmap_anonymous(
+                    self.at(base.len()).cast(),
+                    old - base.len(),
+                    ProtFlags::empty(),
+                    MapFlags::PRIVATE | MapFlags::FIXED | MapFlags::NORESERVE,
+                )
+            }?;
+            self.keep_small(base.len(), old);
+        }
         let writable = MprotectFlags::READ | MprotectFlags::WRITE;
         self.protect(base.len(), image.size(), writable)?;
         for run in image.runs() {
@@ -129,7 +146,7 @@ impl Region {
         scanner: &Scanner,
         base: &Base,
         image: &Image,
-        found: &mut Vec<(usize, usize)>,
+        written: &mut Written,
     ) -> io::Result<bool> {
         let size = self.size();
         let grown = size > image.size();
@@ -138,14 +155,14 @@ impl Region {
             self.protect(image.size(), size, MprotectFlags::empty())?;
             self.size.store(image.size(), Ordering::Relaxed);
         }
-        found.clear();
-        scanner.written(self.base.as_ptr() as usize, image.size(), found)?;
-        let pages: usize = found.iter().map(|(_, count)| count).sum();
+        let runs = scanner.written(self.base.as_ptr() as usize, image.size(), written)?;
+        let pages: usize = runs.iter().map(|(_, count)| count).sum();
         if pages > DROP_ABOVE {
             self.drop_pages(0, image.size())?;
+            written.clear();
             return Ok(grown);
         }
-        for &(first, count) in found.iter() {
+        for &(first, count) in runs {
             for page in first..first + count {
                 let target = self.at(page * PAGE);
                 match image.page(base, page) {

@@ -11,6 +11,7 @@ use wasmtime::{
     Val,
 };
 
+use crate::dirty::Written;
 use crate::engine::Engine;
 use crate::image::Image;
 use crate::memory::{Region, Regions};
@@ -169,7 +170,7 @@ pub(crate) struct Slot {
     settle: TypedFunc<u32, u32>,
     region: Arc<Region>,
     image: Option<Arc<Image>>,
-    found: Vec<(usize, usize)>,
+    written: Written,
 }
 
 /// Which export to call with a message.
@@ -242,7 +243,7 @@ impl Slot {
             stack_pointer,
             region,
             image: None,
-            found: Vec::new(),
+            written: Written::default(),
         })
     }
 
@@ -283,6 +284,12 @@ impl Slot {
         (self.memory.data_ptr(&self.store).expose_provenance(), self.region.size())
     }
 
+    /// Whether the next reset must look for pages that the guest wrote.
+    #[cfg(test)]
+    pub(crate) fn must_search(&self) -> bool {
+        self.written.is_stale()
+    }
+
     /// The image that the slot shows.
     pub(crate) fn image(&self) -> Option<&Arc<Image>> {
         self.image.as_ref()
@@ -294,6 +301,7 @@ impl Slot {
             return Ok(());
         }
         self.region.show(engine.base(), image)?;
+        self.written.clear();
         self.image = Some(Arc::clone(image));
         self.settle_size(image)
     }
@@ -302,7 +310,7 @@ impl Slot {
     pub(crate) fn reset(&mut self, engine: &Engine) -> wasmtime::Result<()> {
         let Some(image) = self.image.clone() else { return Ok(()) };
         let scanner = engine.scanner();
-        if self.region.reset(scanner, engine.base(), &image, &mut self.found)? {
+        if self.region.reset(scanner, engine.base(), &image, &mut self.written)? {
             self.settle_size(&image)?;
         } else {
             self.stack_pointer.set(&mut self.store, Val::I32(image.stack_pointer()))?;
@@ -365,6 +373,13 @@ impl Slot {
 
     /// Gives the guest a message and runs it until it waits or ends.
     pub(crate) async fn send(&mut self, entry: Entry, message: &[u8]) -> wasmtime::Result<Status> {
+        let mut written = std::mem::take(&mut self.written);
+        let sent = written.watch(self.send_unwatched(entry, message)).await;
+        self.written = written;
+        sent
+    }
+
+    async fn send_unwatched(&mut self, entry: Entry, message: &[u8]) -> wasmtime::Result<Status> {
         let len = self.write(message).await?;
         let export = match entry {
             Entry::Load => &self.load,

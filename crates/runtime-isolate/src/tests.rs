@@ -99,6 +99,25 @@ fn every_invocation_starts_from_the_image_under_both_schemes() {
 }
 
 #[test]
+fn once_an_invocation_writes_nothing_new_no_search_is_needed() {
+    let engine = Engine::open(cache(), None).unwrap();
+    let source = "let n = 0; export default { fetch() { n += 1; return new Response(`${n}`); } };";
+    let image = image(&engine, source);
+    let mut slot = engine.slot().unwrap();
+    slot.show(&engine, &image).unwrap();
+    let (fresh, _) = slot.snapshot();
+    let mut searched = Vec::new();
+    for _ in 0..20 {
+        assert_eq!(run(&engine, &mut slot), (Status::Done, "1".into()));
+        searched.push(slot.must_search());
+        slot.reset(&engine).unwrap();
+        assert!(slot.snapshot().0 == fresh);
+    }
+    assert!(searched[0], "the first invocation writes pages that nobody knows yet");
+    assert!(searched.iter().filter(|searched| !**searched).count() >= 10, "{searched:?}");
+}
+
+#[test]
 fn a_slot_that_shows_another_function_holds_nothing_of_the_first() {
     let engine = Engine::open(cache(), None).unwrap();
     let first = image(&engine, COUNTER);
