@@ -23,6 +23,7 @@ mod run;
 mod runtime;
 mod slot;
 mod stack;
+mod timers;
 #[path = "../../../guest/js-engine/src/wire.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "one file for guest and host")]
 mod wire;

@@ -1,7 +1,7 @@
 //! Asynchronous work that the host does for a guest: timers, bodies, `fetch`.
 
 use std::collections::HashMap;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,9 +10,11 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, Stream};
 use mayfly_runtime_api::Body;
+use tokio::time::Instant;
 
 use crate::fetch::{self, Fetcher, Upload};
 use crate::slot::{Output, StartedOp};
+use crate::timers::Timers;
 
 /// Most operations that one invocation may have under way.
 const MOST_OPS: usize = 1024;
@@ -62,6 +64,9 @@ impl std::fmt::Debug for Resource {
 /// The operations of one invocation.
 pub(crate) struct Ops {
     pending: FuturesUnordered<Pending>,
+    timers: Timers,
+    /// The latest that settled was a timer: where both could, the others are next.
+    timer_last: bool,
     resources: HashMap<u32, Resource>,
     next_resource: u32,
     fetcher: Option<Arc<Fetcher>>,
@@ -101,6 +106,8 @@ impl Ops {
         }
         Self {
             pending: FuturesUnordered::new(),
+            timers: Timers::default(),
+            timer_last: false,
             resources,
             next_resource: 1,
             fetcher,
@@ -111,12 +118,12 @@ impl Ops {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.timers.is_empty()
     }
 
     /// Whether nothing but the answer's reader is waited for.
     pub(crate) fn only_writes(&self) -> bool {
-        self.writes == self.pending.len()
+        self.writes == self.pending.len() && self.timers.is_empty()
     }
 
     /// Drops operations that the guest no longer wants; they are never settled.
@@ -124,6 +131,7 @@ impl Ops {
         if ids.is_empty() {
             return;
         }
+        self.timers.cancel(ids);
         let pending = std::mem::take(&mut self.pending);
         self.pending = pending.into_iter().filter(|op| !ids.contains(&op.id)).collect();
         self.writes = self.pending.iter().filter(|op| op.write).count();
@@ -132,10 +140,14 @@ impl Ops {
     /// Begins an operation.
     pub(crate) fn start(&mut self, op: StartedOp) {
         let StartedOp { id, name, meta, bytes } = op;
-        let future = if self.pending.len() >= MOST_OPS {
+        let future = if self.pending.len() + self.timers.len() >= MOST_OPS {
             error(OpError::type_error(format!("more than {MOST_OPS} operations at once")))
         } else {
-            self.operation(&name, &meta, bytes)
+            let meta = serde_json::from_str(&meta).unwrap_or_default();
+            if name == "timer" {
+                return self.timers.start(id, Instant::now() + after(&meta));
+            }
+            self.operation(&name, meta, bytes)
         };
         let write = name == "reply_write";
         self.writes += usize::from(write);
@@ -145,24 +157,11 @@ impl Ops {
     fn operation(
         &mut self,
         name: &str,
-        meta: &str,
+        meta: serde_json::Value,
         bytes: Option<Bytes>,
     ) -> BoxFuture<'static, (OpResult, Option<(u32, Resource)>)> {
-        let meta: serde_json::Value = serde_json::from_str(meta).unwrap_or_default();
         let rid = meta["rid"].as_u64().and_then(|rid| u32::try_from(rid).ok()).unwrap_or(0);
         match name {
-            "timer" => {
-                let millis = meta["ms"].as_f64().unwrap_or(0.0).clamp(0.0, 2_147_483_647.0);
-                let duration = Duration::from_secs_f64(millis / 1e3);
-                Box::pin(async move {
-                    if duration.is_zero() {
-                        tokio::task::yield_now().await;
-                    } else {
-                        tokio::time::sleep(duration).await;
-                    }
-                    (Ok((String::new(), None)), None)
-                })
-            }
             "body_read" => match self.resources.remove(&rid) {
                 Some(Resource::Reader(body)) => Box::pin(async move {
                     let mut body = body;
@@ -244,8 +243,43 @@ impl Ops {
 
     /// Waits for the next operation to end; `None` when none is under way.
     pub(crate) async fn next(&mut self) -> Option<Settled> {
-        let next = std::future::poll_fn(|cx| Pin::new(&mut self.pending).poll_next(cx)).await;
-        let (mut settled, write) = next?;
+        let due = self.timers.next();
+        if due.is_some_and(|due| due <= Instant::now()) {
+            // A guest that sets one timer after another lets others run in between.
+            tokio::task::yield_now().await;
+        }
+        let mut alarm = pin!(due.map(tokio::time::sleep_until));
+        std::future::poll_fn(|cx| {
+            if !self.timer_last
+                && let Some(settled) = self.take_due()
+            {
+                return Poll::Ready(Some(settled));
+            }
+            if let Poll::Ready(Some((settled, write))) = Pin::new(&mut self.pending).poll_next(cx) {
+                return Poll::Ready(Some(self.settled(settled, write)));
+            }
+            if let Some(settled) = self.take_due() {
+                return Poll::Ready(Some(settled));
+            }
+            match alarm.as_mut().as_pin_mut().map(|alarm| alarm.poll(cx)) {
+                Some(Poll::Ready(())) => Poll::Ready(self.take_due()),
+                Some(Poll::Pending) => Poll::Pending,
+                None if self.is_empty() => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// A timer that is due.
+    fn take_due(&mut self) -> Option<Settled> {
+        let id = self.timers.take_due(Instant::now())?;
+        self.timer_last = true;
+        Some(Settled { id, result: Ok((String::new(), None)), resource: None })
+    }
+
+    fn settled(&mut self, mut settled: Settled, write: bool) -> Settled {
+        self.timer_last = false;
         self.writes -= usize::from(write);
         if let Some((rid, resource)) = settled.resource.take() {
             if rid == 0
@@ -255,8 +289,14 @@ impl Ops {
             }
             self.resources.insert(rid, resource);
         }
-        Some(settled)
+        settled
     }
+}
+
+/// How long a timer waits.
+fn after(meta: &serde_json::Value) -> Duration {
+    let millis = meta["ms"].as_f64().unwrap_or(0.0).clamp(0.0, 2_147_483_647.0);
+    Duration::from_secs_f64(millis / 1e3)
 }
 
 fn error(error: OpError) -> BoxFuture<'static, (OpResult, Option<(u32, Resource)>)> {

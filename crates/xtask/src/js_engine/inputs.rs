@@ -9,7 +9,8 @@ use anyhow::Context as _;
 use crate::shell::sha256;
 
 /// Files and directories that decide what the module is, besides the compiler.
-const INPUTS: [&str; 5] = ["Cargo.toml", "Cargo.lock", "package.json", "package-lock.json", "src"];
+const INPUTS: [&str; 6] =
+    ["Cargo.toml", "Cargo.lock", "package.json", "package-lock.json", "patches", "src"];
 
 /// The SHA-256 of each input, by its path.
 pub(super) type Digests = BTreeMap<String, String>;

@@ -5,6 +5,7 @@
 
 mod inputs;
 mod invariants;
+mod patched;
 mod record;
 mod toolchain;
 

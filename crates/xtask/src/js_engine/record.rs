@@ -62,7 +62,7 @@ fn esbuild(guest: &Path) -> anyhow::Result<String> {
 }
 
 /// The version of a crate in the guest's lock file.
-fn locked(guest: &Path, name: &str) -> anyhow::Result<String> {
+pub(super) fn locked(guest: &Path, name: &str) -> anyhow::Result<String> {
     #[derive(Deserialize)]
     struct Lock {
         package: Vec<Package>,

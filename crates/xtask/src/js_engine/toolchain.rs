@@ -11,6 +11,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
+use super::patched;
 use crate::shell::{self, command, output, root, version, which};
 
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -37,6 +38,9 @@ enum Source {
 
 impl Toolchain {
     pub(super) fn find() -> anyhow::Result<Self> {
+        if which("patch").is_none() {
+            bail!("QuickJS is mended by `patch`, which this machine lacks: install it");
+        }
         let found = |programs: &[&str]| {
             let here = |suffix: &&str| {
                 programs.iter().all(|name| which(&format!("{name}{suffix}")).is_some())
@@ -78,7 +82,15 @@ impl Toolchain {
         let c_flags = remaps.iter().map(|(from, to)| format!("'-ffile-prefix-map={from}={to}'"));
         let c_flags = c_flags.fold("-O3".to_owned(), |flags, flag| flags + " " + &flag);
 
-        let mut cargo = self.cargo(guest);
+        shell::run(self.cargo(guest).args(["fetch", "--locked"]))?;
+        let version = super::record::locked(guest, patched::CRATE)?;
+        let name = format!("{}-{version}", patched::CRATE);
+        let mut sources = registries().into_iter().map(|registry| registry.join(&name));
+        let source = sources.find(|source| source.exists());
+        let source = source.with_context(|| format!("find the sources of {name}"))?;
+        let directory = patched::lay_out(guest, &source, &target.join("tree"))?;
+
+        let mut cargo = self.cargo(&directory);
         cargo
             .args(["build", "--release", "--locked", "--target", TARGET])
             .env("CARGO_TARGET_DIR", &target)
