@@ -27,10 +27,10 @@ static GUEST: &[u8] = include_bytes!("../../../guest/js-engine/dist/engine.wasm"
 /// How often a running guest looks whether its time is over and lets others run.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The wasm stack; QuickJS's own bound of 384 KB lies well inside.
-const WASM_STACK: usize = 1536 << 10;
+/// The wasm stack; QuickJS's own bound lies well inside.
+const WASM_STACK: usize = 30 << 20;
 /// A fiber's stack: the wasm stack and what host calls need on top of it.
-const FIBER_STACK: usize = 4 << 20;
+const FIBER_STACK: usize = 32 << 20;
 
 /// Why the engine cannot be made.
 #[derive(Debug, thiserror::Error)]

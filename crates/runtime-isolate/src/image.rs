@@ -38,10 +38,14 @@ unsafe impl Sync for Sealed {}
 impl Sealed {
     fn new(name: &str, bytes: &[u8]) -> io::Result<Self> {
         let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = rustix::io::write(&fd, rest)?;
-            rest = &rest[written..];
+        // Pages of zeros, such as a stack that nobody has used yet, stay holes.
+        for (page, bytes) in bytes.chunks(PAGE).enumerate() {
+            let (mut at, mut rest) = ((page * PAGE) as u64, bytes);
+            while rest.iter().any(|byte| *byte != 0) {
+                let written = rustix::io::pwrite(&fd, rest, at)?;
+                rest = &rest[written..];
+                at += written as u64;
+            }
         }
         let len = bytes.len().max(PAGE).next_multiple_of(PAGE);
         rustix::fs::ftruncate(&fd, len as u64)?;

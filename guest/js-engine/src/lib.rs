@@ -26,7 +26,7 @@ use wire::{Reader, Writer};
 
 /// QuickJS's own bound on recursion. It lies well inside the host's bound on the wasm stack, so
 /// that deep recursion is a `RangeError` and not a trap.
-const MAX_STACK: usize = 384 * 1024;
+const MAX_STACK: usize = 3 * 1024 * 1024;
 
 /// The heap size at which garbage is first collected. An invocation that ends before leaves its
 /// garbage to the reset, which costs less. The engine itself takes 3 MB, and no function has a

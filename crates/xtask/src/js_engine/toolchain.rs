@@ -23,7 +23,7 @@ const LLVM: [&str; 4] = ["-19", "-20", "-21", ""];
 /// Linker arguments. The host restores the stack's pointer after a trap and runs the constructors
 /// itself; QuickJS recurses deeply.
 const LINK: [&str; 3] =
-    ["--export=__stack_pointer", "--export=__wasm_call_ctors", "-zstack-size=655360"];
+    ["--export=__stack_pointer", "--export=__wasm_call_ctors", "-zstack-size=3407872"];
 
 pub(crate) struct Toolchain {
     source: Source,
