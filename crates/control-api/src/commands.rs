@@ -98,7 +98,8 @@ pub struct AppSummary {
     pub live: Live,
     /// The newest release.
     pub newest: ReleaseNumber,
-    /// When `live` last moved, in UTC microseconds since 1970.
+    /// When `live` last moved, in UTC microseconds since 1970; in JSON, as RFC 3339.
+    #[serde(rename = "moved", with = "mayfly_types::rfc3339")]
     pub moved_us: i64,
     /// Where it answers, the best first.
     pub urls: Vec<String>,
@@ -115,7 +116,8 @@ pub struct ReleaseSummary {
     pub percent: u32,
     /// Who made it.
     pub by: String,
-    /// When, in UTC microseconds since 1970.
+    /// When, in UTC microseconds since 1970; in JSON, as RFC 3339.
+    #[serde(rename = "created", with = "mayfly_types::rfc3339")]
     pub created_us: i64,
     /// Its functions with their revisions' short ids.
     pub functions: BTreeMap<FunctionName, String>,
@@ -126,7 +128,8 @@ pub struct ReleaseSummary {
 pub struct SecretSummary {
     /// Its name.
     pub name: String,
-    /// When it was set, in UTC microseconds since 1970.
+    /// When it was set, in UTC microseconds since 1970; in JSON, as RFC 3339.
+    #[serde(rename = "updated", with = "mayfly_types::rfc3339")]
     pub updated_us: i64,
 }
 

@@ -34,6 +34,10 @@ pub(crate) struct Egress {
 pub(crate) struct Limits {
     /// Largest body of a request.
     pub(crate) body: Option<ByteSize>,
+    /// Longest time until a request's head is there, and between two requests of a connection.
+    pub(crate) head_timeout: Option<TimeSpan>,
+    /// Longest time between two pieces of a request's body.
+    pub(crate) body_timeout: Option<TimeSpan>,
     /// Most attempts at once of one function that does not say itself.
     pub(crate) function_concurrency: Option<u32>,
     /// Most attempts at once of all functions.

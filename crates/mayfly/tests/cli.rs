@@ -186,7 +186,7 @@ fn an_invocation_prints_its_result_or_its_fault() {
 #[test]
 fn logs_are_asked_for_by_function_time_and_invocation() {
     let node = Node::start(|_| {
-        let line = r#"{"time_us":1795244645678901,"app":{"tenant":"default","app":"photos"},
+        let line = r#"{"time":"2026-11-21T07:04:05.678901Z","app":{"tenant":"default","app":"photos"},
             "function":"thumb","level":"info","message":"a\u001b[2Jb"}"#;
         Reply::Json(200, format!(r#"{{"lines":[{line}],"position":7}}"#))
     });
@@ -204,7 +204,7 @@ fn logs_are_asked_for_by_function_time_and_invocation() {
     assert_eq!(
         seen[1].path(),
         format!(
-            "/v1/apps/photos/logs?limit=5&function=thumb&invocation={ID}&since_us=1795219200000000"
+            "/v1/apps/photos/logs?limit=5&function=thumb&invocation={ID}&since=2026-11-21T00:00:00Z"
         )
     );
 }
@@ -254,8 +254,7 @@ fn a_node_is_saved_only_when_it_knows_the_token() {
 
 #[test]
 fn a_running_dev_is_found_and_its_only_app_is_meant() {
-    let app =
-        r#"{"app":"hello","live":[[1,100]],"newest":1,"moved_us":0,"urls":[],"functions":[]}"#;
+    let app = r#"{"app":"hello","live":[[1,100]],"newest":1,"moved":"1970-01-01T00:00:00Z","urls":[],"functions":[]}"#;
     let node = Node::start(move |seen| match seen.path() {
         "/v1/apps" => Reply::Json(200, format!(r#"{{"apps":[{app}]}}"#)),
         path => {

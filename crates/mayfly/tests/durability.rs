@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use common::{Killed, MAYFLY, deploy_guests, node, serve};
-use mayfly_testkit::{App, Client, Output, RequestBody, within};
+use mayfly_testkit::{App, Client, Output, RequestBody, Upstream, within};
 use serde_json::json;
 
 fn answering(text: &str) -> String {
@@ -226,6 +226,29 @@ async fn a_node_that_is_told_to_stop_finishes_the_request_under_way() {
     assert_eq!((answer.status, answer.text().as_str()), (200, "in its own time"));
     within("the idle connection's end", idle.closed()).await;
     assert_eq!(node.exited().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_told_to_stop_waits_for_what_goes_on_after_an_answer() {
+    let upstream = Upstream::start().await;
+    let mut node = node().config("[egress]\nallow = [\"127.0.0.0/8\"]\n").start().await;
+    let source = format!(
+        "export default {{ fetch(request, env, ctx) {{
+           ctx.waitUntil(fetch('http://{}/gated').then((answer) => answer.text()).then(console.log));
+           return new Response('answered');
+         }} }}",
+        upstream.address()
+    );
+    let settings = format!("egress = [\"{}\"]\n", upstream.address());
+    let app = node.function("after", &settings, &source).await;
+    assert_eq!(app.get("/").await.expect(200).text(), "answered");
+    node.send_term();
+    mayfly_testkit::until("the listener to close", async || app.client().connect().await.err())
+        .await;
+    upstream.open_gate();
+    assert_eq!(node.exited().await.code(), Some(0));
+    node.start_again().await;
+    node.logs("after").containing("firstsecond").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,14 +35,6 @@ async fn every_guest_finds_the_platform_that_it_expects() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "QuickJS: `continue` in `for (let …)` skips the turn's fresh binding"]
-async fn quirks_of_the_engine_are_gone() {
-    let node = serve().await;
-    let app = deploy_guests(&node, "quirks", "").await;
-    check_all(&app, "quirks").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn functions_call_what_the_operator_and_the_manifest_allow() {
     let upstream = Upstream::start().await;
     let node = node().config(LOOPBACK).start().await;

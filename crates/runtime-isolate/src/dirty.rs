@@ -150,7 +150,8 @@ impl Scanner {
     /// Takes `scheme`, or the best that this kernel has.
     pub(crate) fn open(scheme: Option<ResetScheme>) -> io::Result<Self> {
         let pagemap = File::open("/proc/self/pagemap")?;
-        let mut scanner = Self { pagemap, scheme: ResetScheme::PagemapScan, counts: counts_faults()? };
+        let mut scanner =
+            Self { pagemap, scheme: ResetScheme::PagemapScan, counts: counts_faults()? };
         let probe = scanner.scan(0, PAGE, &mut Vec::new());
         scanner.scheme = match (scheme, probe) {
             (Some(ResetScheme::PagemapScan), Err(error)) => return Err(error),

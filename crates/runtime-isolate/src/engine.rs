@@ -138,9 +138,12 @@ impl Engine {
         &self.scanner
     }
 
-    /// Gives idle stacks back to the system.
-    pub(crate) fn trim(&self) {
-        self.stacks.trim();
+    /// Gives idle stacks back to the system; while slots are kept, only their depths.
+    pub(crate) fn trim(&self, slots: usize) {
+        match slots {
+            0 => self.stacks.clear(),
+            _ => self.stacks.trim(),
+        }
     }
 
     /// A number that rises with each call, for "least recently used".

@@ -97,9 +97,7 @@ async fn sweep(shared: Weak<Shared>) {
         interval.tick().await;
         let Some(shared) = shared.upgrade() else { return };
         let idle = shared.options.idle;
-        if shared.pool.reap(idle) == 0 {
-            shared.engine.trim();
-        }
+        shared.engine.trim(shared.pool.reap(idle));
         ticks.push_back(shared.engine.tick());
         if ticks.len() as u64 > idle.as_secs().max(1)
             && let Some(before) = ticks.pop_front()

@@ -7,13 +7,15 @@ use std::ops::Range;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex};
 
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use wasmtime::{StackCreator, StackMemory};
 
 use crate::memory::PAGE;
 
 /// Most idle stacks that are kept.
 const KEEP: usize = 512;
+/// How much of an idle stack stays in memory, in bytes: more than most invocations use.
+const SHALLOW: usize = 256 << 10;
 
 #[derive(Debug)]
 struct Mapping {
@@ -49,6 +51,17 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Gives back what only a deep recursion used.
+    fn make_shallow(&self) {
+        let deep = self.len - PAGE - SHALLOW;
+        let start = self.base.as_ptr().wrapping_add(PAGE).cast();
+        // SAFETY: the lower part of a stack that no fiber uses; what it held is not read again.
+        let advised = unsafe { rustix::mm::madvise(start, deep, Advice::LinuxDontNeed) };
+        debug_assert!(advised.is_ok());
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the one owner unmaps what `new` mapped.
@@ -67,8 +80,17 @@ pub(crate) struct Stacks {
 
 impl Stacks {
     /// Gives idle stacks back to the system.
+    pub(crate) fn clear(&self) {
+        self.lock().clear();
+    }
+
+    /// Gives back the parts of idle stacks that only deep recursion uses.
     pub(crate) fn trim(&self) {
-        self.idle.lock().unwrap_or_else(|e| e.into_inner()).clear();
+        self.lock().iter().for_each(Mapping::make_shallow);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Mapping>> {
+        self.idle.lock().unwrap_or_else(|e| e.into_inner())
     }
 }
 
@@ -110,7 +132,7 @@ unsafe impl StackCreator for Stacks {
     fn new_stack(&self, size: usize, zeroed: bool) -> wasmtime::Result<Box<dyn StackMemory>> {
         let reused = match zeroed {
             true => None,
-            false => self.idle.lock().unwrap_or_else(|e| e.into_inner()).pop(),
+            false => self.lock().pop(),
         };
         let mapping = match reused {
             Some(mapping) if mapping.len == size + PAGE => mapping,

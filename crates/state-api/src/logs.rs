@@ -10,7 +10,8 @@ use crate::Error;
 /// One line that a function wrote, or that the platform wrote about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogLine {
-    /// When, in UTC microseconds since 1970.
+    /// When, in UTC microseconds since 1970; in JSON, as RFC 3339.
+    #[serde(rename = "time", with = "mayfly_types::rfc3339")]
     pub time_us: i64,
     /// The app.
     pub app: AppKey,

@@ -9,6 +9,7 @@ mod ids;
 mod names;
 mod outcome;
 mod release;
+pub mod rfc3339;
 mod units;
 
 pub use fault::{Blame, Fault, FaultCode};

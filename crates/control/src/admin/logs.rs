@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::State;
+use jiff::Timestamp;
 use mayfly_control_api::Caller;
 use mayfly_state_api::{LogLine, LogQuery};
 use mayfly_types::{AppKey, AppName, FunctionName, InvocationId};
@@ -27,7 +28,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 pub(super) struct Filter {
     function: Option<FunctionName>,
     invocation: Option<InvocationId>,
-    since_us: Option<i64>,
+    since: Option<Timestamp>,
     after: Option<u64>,
     limit: Option<usize>,
     wait_ms: Option<u64>,
@@ -49,8 +50,8 @@ pub(super) struct Lines {
         ("app" = String, Path, description = "The app"),
         ("function" = Option<String>, Query, description = "Of this function alone"),
         ("invocation" = Option<String>, Query, description = "Of this invocation alone"),
-        ("since_us" = Option<i64>, Query,
-            description = "None older than this, in UTC microseconds since 1970"),
+        ("since" = Option<String>, Query, format = DateTime,
+            description = "None older than this time of RFC 3339"),
         ("after" = Option<u64>, Query, description = "Only after this position"),
         ("limit" = Option<usize>, Query, description = "At most so many: 100, at most 10000"),
         ("wait_ms" = Option<u64>, Query,
@@ -68,7 +69,7 @@ pub(super) async fn read(
         app: AppKey::new(caller.tenant.clone(), app),
         function: filter.function,
         invocation: filter.invocation,
-        since_us: filter.since_us,
+        since_us: filter.since.map(Timestamp::as_microsecond),
         after: filter.after,
         limit: filter.limit.unwrap_or(LINES).clamp(1, MOST_LINES),
     };

@@ -84,8 +84,9 @@ pub(super) struct AppSummary {
     live: Vec<(u64, u32)>,
     /// The newest release.
     newest: u64,
-    /// When `live` last moved, in UTC microseconds since 1970.
-    moved_us: i64,
+    /// When `live` last moved.
+    #[schema(format = DateTime)]
+    moved: String,
     /// Where it answers, the best first.
     urls: Vec<String>,
     /// Functions of the main live release.
@@ -101,8 +102,9 @@ pub(super) struct ReleaseSummary {
     percent: u32,
     /// Who made it.
     by: String,
-    /// When, in UTC microseconds since 1970.
-    created_us: i64,
+    /// When.
+    #[schema(format = DateTime)]
+    created: String,
     /// Its functions with their revisions' short ids.
     functions: BTreeMap<String, String>,
 }
@@ -207,15 +209,17 @@ pub(super) struct Route {
 pub(super) struct SecretSummary {
     /// Its name.
     name: String,
-    /// When it was set, in UTC microseconds since 1970.
-    updated_us: i64,
+    /// When it was set.
+    #[schema(format = DateTime)]
+    updated: String,
 }
 
 /// One line of a log.
 #[derive(ToSchema)]
 pub(super) struct LogLine {
-    /// When, in UTC microseconds since 1970.
-    time_us: i64,
+    /// When.
+    #[schema(format = DateTime)]
+    time: String,
     /// The app.
     app: AppKey,
     /// The function.

@@ -20,7 +20,7 @@ async fn a_secret_goes_in_sealed_and_never_comes_out() {
     assert_eq!(opened, b"hush-hush");
 
     let listed = node.get("/v1/apps/photos/secrets").await.expect(200).json();
-    let expected = json!([{ "name": "API_KEY", "updated_us": 1_700_000_000_000_000_i64 }]);
+    let expected = json!([{ "name": "API_KEY", "updated": "2023-11-14T22:13:20Z" }]);
     assert_eq!(listed["secrets"], expected);
     node.call("DELETE", PATH, Body::empty()).await.expect(204);
     node.call("DELETE", PATH, Body::empty()).await.error(404, "not_found");

@@ -80,7 +80,7 @@ pub(super) fn run(context: &Context<'_>, args: LogsArgs) -> Result<(), Failure> 
     let mut query = LogsQuery {
         function,
         invocation: args.invocation,
-        since_us: args.since.map(|since| since.micros(Timestamp::now())),
+        since: args.since.map(|since| since.time(Timestamp::now())),
         limit: args.limit.into(),
         ..LogsQuery::default()
     };
@@ -98,7 +98,7 @@ pub(super) fn run(context: &Context<'_>, args: LogsArgs) -> Result<(), Failure> 
         return Ok(());
     }
     query.after = Some(position);
-    query.since_us = None;
+    query.since = None;
     query.limit = BATCH;
     query.wait = Some(LONG_POLL);
     follow(context, &client, &app, query, &view)

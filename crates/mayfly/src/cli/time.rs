@@ -42,14 +42,13 @@ pub(crate) enum Since {
 }
 
 impl Since {
-    /// In UTC microseconds since 1970.
-    pub(crate) fn micros(self, now: Timestamp) -> i64 {
+    /// As a point in time; what lies before all time is its beginning.
+    pub(crate) fn time(self, now: Timestamp) -> Timestamp {
         match self {
             Self::Before(millis) => {
-                let micros = i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1000);
-                now.as_microsecond().saturating_sub(micros)
+                now.checked_sub(std::time::Duration::from_millis(millis)).unwrap_or(Timestamp::MIN)
             }
-            Self::At(time) => time.as_microsecond(),
+            Self::At(time) => time,
         }
     }
 }
@@ -99,6 +98,6 @@ mod tests {
         assert!(matches!("2026-01-31T08:00:00Z".parse(), Ok(Since::At(_))));
         assert!("soon".parse::<Since>().unwrap_err().contains("10m"));
         let now = Timestamp::from_second(100).unwrap();
-        assert_eq!(Since::Before(1000).micros(now), 99_000_000);
+        assert_eq!(Since::Before(1000).time(now).as_microsecond(), 99_000_000);
     }
 }

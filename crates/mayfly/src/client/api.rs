@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
 use mayfly_control_api::{
     AppSummary, DeployRequest, Deployed, FunctionDetail, ReleaseSummary, SecretSummary,
 };
@@ -55,8 +56,8 @@ pub(crate) struct LogsQuery {
     pub(crate) function: Option<FunctionName>,
     /// One invocation, or all.
     pub(crate) invocation: Option<InvocationId>,
-    /// No line older than this, in UTC microseconds since 1970.
-    pub(crate) since_us: Option<i64>,
+    /// No line older than this.
+    pub(crate) since: Option<Timestamp>,
     /// Only lines after this position.
     pub(crate) after: Option<u64>,
     /// At most this many.
@@ -270,7 +271,7 @@ impl Client {
         };
         add("function", query.function.as_ref().map(ToString::to_string));
         add("invocation", query.invocation.as_ref().map(ToString::to_string));
-        add("since_us", query.since_us.as_ref().map(ToString::to_string));
+        add("since", query.since.as_ref().map(ToString::to_string));
         add("after", query.after.as_ref().map(ToString::to_string));
         add("wait_ms", query.wait.map(|wait| wait.as_millis().to_string()));
         let answer_within = Duration::from_secs(30) + query.wait.unwrap_or_default();

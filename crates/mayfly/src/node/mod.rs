@@ -184,6 +184,12 @@ impl Node {
         if let Some(body) = config.limits.body {
             gateway_limits.body = body;
         }
+        if let Some(span) = config.limits.head_timeout {
+            gateway_limits.head = span.as_duration();
+        }
+        if let Some(span) = config.limits.body_timeout {
+            gateway_limits.body_gap = span.as_duration();
+        }
         let gateway = Gateway::new(mayfly_gateway::Parts {
             view,
             invoke: Arc::new(invoker.clone()),

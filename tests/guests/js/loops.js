@@ -1,5 +1,5 @@
 // Each turn of a `for (let …)` loop has a binding of its own, also where `continue` ends the turn.
-import { checks, equal } from "../js/lib/check.js";
+import { checks, equal } from "./lib/check.js";
 
 const called = (closures) => closures.map((closure) => closure());
 
