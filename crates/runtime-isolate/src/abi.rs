@@ -229,5 +229,10 @@ pub(crate) fn without_engine(message: &str) -> String {
         let place = line.trim_start().strip_prefix("at ").unwrap_or_default();
         place.contains("(mayfly:") || place.starts_with("mayfly:")
     };
-    message.lines().filter(|line| !engine(line)).collect::<Vec<_>>().join("\n")
+    let mut lines: Vec<&str> = message.lines().filter(|line| !engine(line)).collect();
+    // How the engine calls a handler.
+    while lines.len() > 1 && lines.last().is_some_and(|line| line.trim() == "at apply (native)") {
+        lines.pop();
+    }
+    lines.join("\n")
 }

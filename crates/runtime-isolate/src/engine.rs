@@ -91,18 +91,15 @@ impl Engine {
             .map_err(|source| EngineError::Start(format!("read /proc/self/pagemap: {source}")))?;
 
         let path = cache.join(format!("engine-{key}.base"));
-        let base = match read_checked(&path) {
-            Some(bytes) if bytes.len() > 4 => {
-                let (memory, pointer) = bytes.split_at(bytes.len() - 4);
-                let pointer = i32::from_le_bytes(pointer.try_into().unwrap_or_default());
-                Base::new(memory, pointer).map_err(start)?
-            }
-            _ => {
-                let (mut memory, pointer) = Slot::boot(&wasmtime, &pre, &regions).map_err(start)?;
-                let base = Base::new(&memory, pointer).map_err(start)?;
-                memory.extend_from_slice(&pointer.to_le_bytes());
-                write_checked(&path, &memory)?;
-                base
+        let kept = read_checked(&path).and_then(|file| Base::decode(&file));
+        let base = match kept.transpose().map_err(start)? {
+            Some(base) => base,
+            None => {
+                let (memory, pointer) = Slot::boot(&wasmtime, &pre, &regions).map_err(start)?;
+                let file = Base::encode(&memory, pointer);
+                write_checked(&path, &file)?;
+                let base = Base::decode(&file).ok_or_else(|| start("the base cannot be read"))?;
+                base.map_err(start)?
             }
         };
         let base_image = Arc::new(base.as_image().map_err(start)?);

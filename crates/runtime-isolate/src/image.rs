@@ -84,10 +84,31 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Takes the memory of an engine that has booted.
-    pub(crate) fn new(memory: &[u8], stack_pointer: i32) -> io::Result<Self> {
-        let digest = Digest::of(memory);
-        Ok(Self { sealed: Sealed::new("mayfly-js-base", memory)?, digest, stack_pointer })
+    /// The memory of an engine that has booted as a file: stack pointer, size, and each page that
+    /// is not zero after its number.
+    pub(crate) fn encode(memory: &[u8], stack_pointer: i32) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.u32(stack_pointer as u32).u32(memory.len() as u32);
+        for (page, bytes) in memory.chunks_exact(PAGE).enumerate() {
+            if bytes.iter().any(|byte| *byte != 0) {
+                writer.u32(page as u32).0.extend_from_slice(bytes);
+            }
+        }
+        writer.0
+    }
+
+    /// Reads such a file; `None` when it makes no sense.
+    pub(crate) fn decode(file: &[u8]) -> Option<io::Result<Self>> {
+        let mut reader = Reader(file);
+        let (stack_pointer, size) = (reader.u32()? as i32, reader.u32()? as usize);
+        let mut memory = vec![0; size];
+        while let Some(page) = reader.u32() {
+            let (bytes, rest) = reader.0.split_at_checked(PAGE)?;
+            memory.get_mut(page as usize * PAGE..)?.get_mut(..PAGE)?.copy_from_slice(bytes);
+            reader.0 = rest;
+        }
+        let sealed = Sealed::new("mayfly-js-base", &memory);
+        Some(sealed.map(|sealed| Self { sealed, digest: Digest::of(file), stack_pointer }))
     }
 
     /// Its length in bytes.
