@@ -1,0 +1,250 @@
+//! What the tests of this crate run inside and outside of sandboxes: the spawner, and attempts at what
+//! a sandbox denies. An attempt prints `denied: WHY`, or `allowed` and what it got.
+#![allow(unsafe_code, reason = "attempts what the kernel should deny")]
+#![allow(clippy::print_stdout, reason = "its output is what the tests read")]
+
+use std::ffi::CString;
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpStream, UdpSocket};
+use std::process::ExitCode;
+use std::time::Duration;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["spawner", name] => return mayfly_sandbox::spawner_main(name),
+        ["try", ref rest @ ..] => match attempt(rest) {
+            Ok(got) => println!("allowed {got}"),
+            Err(error) => println!("denied: {error}"),
+        },
+        ["say", words] => println!("{words}"),
+        ["exit", code] => return ExitCode::from(code.parse::<u8>().unwrap_or(99)),
+        ["abort"] => std::process::abort(),
+        ["orphan"] => orphan(),
+        ["wait"] => loop {
+            std::thread::park();
+        },
+        ["echo"] => {
+            let mut line = String::new();
+            while io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
+                print!("{line}");
+                let _ = io::stdout().flush();
+                line.clear();
+            }
+        }
+        ["spin", threads] => {
+            for _ in 1..threads.parse().unwrap_or(1) {
+                std::thread::spawn(|| {
+                    loop {
+                        std::hint::spin_loop();
+                    }
+                });
+            }
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+        _ => return ExitCode::from(2),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Leaves a grandchild behind that outlives the program.
+fn orphan() {
+    // SAFETY: this process has one thread.
+    if unsafe { libc::fork() } == 0 {
+        // SAFETY: as above.
+        if unsafe { libc::fork() } == 0 {
+            loop {
+                std::thread::park();
+            }
+        }
+        std::process::exit(0);
+    }
+    println!("left one behind");
+}
+
+fn checked(result: libc::c_long) -> io::Result<String> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result.to_string()) }
+}
+
+fn call(number: libc::c_long, arguments: [usize; 5]) -> io::Result<String> {
+    let [a, b, c, d, e] = arguments;
+    // SAFETY: what should be denied; where it is not, pointers are null and the process ends soon.
+    checked(unsafe { libc::syscall(number, a, b, c, d, e) })
+}
+
+fn attempt(what: &[&str]) -> io::Result<String> {
+    let string = |text: &str| CString::new(text).unwrap_or_default();
+    match *what {
+        ["read", path] => std::fs::read_to_string(path),
+        ["list", path] => {
+            let mut names: Vec<String> = std::fs::read_dir(path)?
+                .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+                .collect::<io::Result<_>>()?;
+            names.sort();
+            Ok(names.join(" "))
+        }
+        ["write", path] => std::fs::write(path, "x").map(|()| String::new()),
+        ["fill", path, megabytes] => {
+            let mut file = std::fs::File::create(path)?;
+            for _ in 0..megabytes.parse().unwrap_or(0) {
+                file.write_all(&[1; 1 << 20])?;
+            }
+            Ok(String::new())
+        }
+        ["eat", megabytes] => {
+            let mut held = Vec::new();
+            for _ in 0..megabytes.parse().unwrap_or(0) {
+                held.push(vec![1u8; 1 << 20]);
+            }
+            Ok(held.len().to_string())
+        }
+        ["forks", most] => {
+            let most: u32 = most.parse().unwrap_or(0);
+            for number in 0..most {
+                // SAFETY: this process has one thread.
+                match unsafe { libc::fork() } {
+                    0 => loop {
+                        std::thread::park();
+                    },
+                    -1 => {
+                        return Err(io::Error::other(format!(
+                            "after {number}: {}",
+                            io::Error::last_os_error()
+                        )));
+                    }
+                    _ => {}
+                }
+            }
+            Ok(most.to_string())
+        }
+        ["connect", address] => {
+            let address = address.parse().map_err(io::Error::other)?;
+            TcpStream::connect_timeout(&address, Duration::from_secs(2)).map(|_| String::new())
+        }
+        ["datagram", address] => {
+            let socket = UdpSocket::bind("0.0.0.0:0")?;
+            socket.send_to(b"x", address).map(|sent| sent.to_string())
+        }
+        ["resolve", name] => {
+            use std::net::ToSocketAddrs as _;
+            name.to_socket_addrs().map(|addresses| format!("{:?}", addresses.collect::<Vec<_>>()))
+        }
+        ["abstract", name] => {
+            use std::os::linux::net::SocketAddrExt as _;
+            use std::os::unix::net::{SocketAddr, UnixStream};
+            let address = SocketAddr::from_abstract_name(name)?;
+            UnixStream::connect_addr(&address).map(|_| String::new())
+        }
+        ["socket", family, kind] => {
+            let number = |text: &str| text.parse().unwrap_or(0);
+            // SAFETY: no pointers.
+            checked(unsafe { libc::socket(number(family), number(kind), 0) }.into())
+        }
+        ["signal", pid] => {
+            // SAFETY: no pointers.
+            checked(unsafe { libc::kill(pid.parse().unwrap_or(0), libc::SIGTERM) }.into())
+        }
+        ["trace", pid] => {
+            let pid = pid.parse().unwrap_or(0);
+            call(libc::SYS_ptrace, [libc::PTRACE_ATTACH as usize, pid, 0, 0, 0])
+        }
+        ["mount"] => {
+            let (kind, at) = (string("tmpfs"), string("/tmp"));
+            let (kind, at) = (kind.as_ptr().expose_provenance(), at.as_ptr().expose_provenance());
+            call(libc::SYS_mount, [kind, at, kind, 0, 0])
+        }
+        ["unmount", at] => {
+            let at = string(at);
+            call(libc::SYS_umount2, [at.as_ptr().expose_provenance(), 0, 0, 0, 0])
+        }
+        ["chroot"] => {
+            let at = string("/tmp");
+            call(libc::SYS_chroot, [at.as_ptr().expose_provenance(), 0, 0, 0, 0])
+        }
+        ["unshare", flags] => call(libc::SYS_unshare, [flags.parse().unwrap_or(0), 0, 0, 0, 0]),
+        ["clone", flags] => {
+            let flags: usize = flags.parse().unwrap_or(0);
+            let pid = call(libc::SYS_clone, [flags | libc::SIGCHLD as usize, 0, 0, 0, 0])?;
+            if pid == "0" {
+                std::process::exit(0);
+            }
+            Ok(pid)
+        }
+        ["clone3"] => call(libc::SYS_clone3, [0; 5]),
+        ["setns"] => call(libc::SYS_setns, [0; 5]),
+        ["keyctl"] => call(libc::SYS_keyctl, [0; 5]),
+        ["add_key"] => call(libc::SYS_add_key, [0; 5]),
+        ["bpf"] => call(libc::SYS_bpf, [0; 5]),
+        ["perf"] => call(libc::SYS_perf_event_open, [0; 5]),
+        ["userfaultfd"] => call(libc::SYS_userfaultfd, [0; 5]),
+        ["io_uring"] => call(libc::SYS_io_uring_setup, [8, 0, 0, 0, 0]),
+        ["process_vm_readv"] => call(libc::SYS_process_vm_readv, [1, 0, 0, 0, 0]),
+        ["pidfd_getfd"] => call(libc::SYS_pidfd_getfd, [0; 5]),
+        ["kexec"] => call(libc::SYS_kexec_load, [0; 5]),
+        ["module"] => call(libc::SYS_init_module, [0; 5]),
+        ["reboot"] => call(libc::SYS_reboot, [0; 5]),
+        ["swapoff"] => call(libc::SYS_swapoff, [0; 5]),
+        ["settime"] => call(libc::SYS_clock_settime, [0; 5]),
+        ["handle"] => call(libc::SYS_open_by_handle_at, [0; 5]),
+        ["personality"] => call(libc::SYS_personality, [0x0040_0000, 0, 0, 0, 0]),
+        ["sethostname"] => {
+            call(libc::SYS_sethostname, [string("x").as_ptr().expose_provenance(), 1, 0, 0, 0])
+        }
+        ["device"] => {
+            let path = string("/tmp/device");
+            let device = libc::makedev(8, 0) as usize;
+            call(
+                libc::SYS_mknodat,
+                [
+                    libc::AT_FDCWD as usize,
+                    path.as_ptr().expose_provenance(),
+                    (libc::S_IFBLK | 0o666) as usize,
+                    device,
+                    0,
+                ],
+            )
+        }
+        ["setuid-file"] => {
+            use std::os::unix::fs::PermissionsExt as _;
+            std::fs::write("/tmp/setuid", "x")?;
+            std::fs::set_permissions("/tmp/setuid", std::fs::Permissions::from_mode(0o4755))?;
+            // SAFETY: no pointers.
+            checked(unsafe { libc::setuid(0) }.into())
+        }
+        ["capabilities"] => {
+            let status = std::fs::read_to_string("/proc/self/status")?;
+            let kept = |line: &&str| {
+                line.starts_with("Cap")
+                    || line.starts_with("NoNewPrivs")
+                    || line.starts_with("Seccomp:")
+            };
+            Ok(status
+                .lines()
+                .filter(kept)
+                .map(|line| line.replace('\t', " "))
+                .collect::<Vec<_>>()
+                .join(";"))
+        }
+        ["descriptors"] => {
+            let mut open = Vec::new();
+            for number in 0..1024 {
+                // SAFETY: no pointers.
+                if unsafe { libc::fcntl(number, libc::F_GETFD) } >= 0 {
+                    open.push(number.to_string());
+                }
+            }
+            Ok(open.join(" "))
+        }
+        ["identity"] => {
+            // SAFETY: no pointers.
+            let (user, group) = unsafe { (libc::getuid(), libc::getgid()) };
+            let mut host = String::new();
+            std::fs::File::open("/proc/sys/kernel/hostname")?.read_to_string(&mut host)?;
+            Ok(format!("{user} {group} {} {}", std::process::id(), host.trim()))
+        }
+        _ => Err(io::Error::other("no such attempt")),
+    }
+}

@@ -1,0 +1,371 @@
+//! The node's side: asking the spawner for sandboxes.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use rustix::fs::MemfdFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::pipe::PipeFlags;
+use tokio::io::AsyncBufReadExt as _;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::net::unix::pipe;
+use tokio::sync::{oneshot, watch};
+
+use crate::cgroup;
+use crate::spawner::SOCKET;
+use crate::spec::{Ended, Exit, Spec};
+use crate::sys;
+use crate::wire::{self, Report, Request, Status};
+
+/// How a spawner is started.
+#[derive(Debug, Clone)]
+pub struct SpawnerOptions {
+    /// The command that runs [`spawner_main`](crate::spawner_main), its program first.
+    pub command: Vec<OsString>,
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The host or the spawner is at fault.
+    #[error("make a sandbox: {0}")]
+    Host(String),
+    /// The program cannot be started.
+    #[error("{step}: {error}")]
+    Program {
+        /// What was tried.
+        step: String,
+        /// Why it failed.
+        error: String,
+    },
+}
+
+impl From<io::Error> for SpawnError {
+    fn from(error: io::Error) -> Self {
+        Self::Host(error.to_string())
+    }
+}
+
+/// Makes sandboxes. Clones are the same spawner; with the last one all its sandboxes end.
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Keeps messages apart and in order; to tokio that is a datagram socket.
+    socket: Arc<UnixDatagram>,
+    next: AtomicU64,
+    waiting: Mutex<HashMap<u64, Waiting>>,
+    kind: cgroup::Kind,
+    problems: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    ended: watch::Sender<Option<Ended>>,
+    failed: Option<oneshot::Sender<String>>,
+    frozen: Vec<oneshot::Sender<Option<String>>>,
+}
+
+impl Spawner {
+    /// Starts the spawner process and a task that listens to it, which ends with the value.
+    ///
+    /// # Errors
+    /// When the process cannot be started or the host lets it make no namespaces.
+    pub async fn start(options: SpawnerOptions) -> Result<Self, SpawnError> {
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )
+        .map_err(io::Error::from)?;
+        let process = begin(&options, theirs)?;
+        rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
+        let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
+        let first = receive(&socket).await?;
+        let Some((Report::Ready { cgroups, problems }, _)) = first else {
+            return Err(SpawnError::Host("the spawner ended at its start".into()));
+        };
+        let shared = Arc::new(Shared {
+            socket: Arc::clone(&socket),
+            next: AtomicU64::new(1),
+            waiting: Mutex::default(),
+            kind: cgroups,
+            problems,
+        });
+        tokio::spawn(listen(Arc::downgrade(&shared), socket, process));
+        Ok(Self { shared })
+    }
+
+    /// Which cgroups hold limits here.
+    pub fn cgroups(&self) -> cgroup::Kind {
+        self.shared.kind
+    }
+
+    /// What the host lacks, in words.
+    pub fn problems(&self) -> &[String] {
+        &self.shared.problems
+    }
+
+    /// Makes a sandbox and starts the program in it, which gets the descriptors under the numbers
+    /// of the spec. Ready when the program runs.
+    ///
+    /// # Errors
+    /// When the host cannot make the sandbox, or the program cannot be executed.
+    pub async fn spawn(&self, spec: &Spec, descriptors: &[OwnedFd]) -> Result<Sandbox, SpawnError> {
+        let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let file = written(spec)?;
+        let (status, status_inside) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
+        let listener = match spec.listen {
+            Some(_) => Some(seqpacket()?),
+            None => None,
+        };
+
+        let mut sent: Vec<BorrowedFd<'_>> = vec![file.as_fd()];
+        sent.extend(descriptors.iter().map(AsFd::as_fd));
+        if let Some((_, inside)) = &listener {
+            sent.push(inside.as_fd());
+        }
+        sent.push(status_inside.as_fd());
+
+        let (ended, watched) = watch::channel(None);
+        let (failed, failure) = oneshot::channel();
+        let waiting = Waiting { ended, failed: Some(failed), frozen: Vec::new() };
+        self.shared.lock().insert(id, waiting);
+        let sandbox =
+            Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listener: None };
+        self.shared.ask(&Request::Spawn { id, limits: spec.limits }, &sent).await?;
+        drop(sent);
+        drop(status_inside);
+
+        let listener = listener.map(|(outside, _)| outside);
+        sandbox.begun(status, failure, listener).await
+    }
+}
+
+fn seqpacket() -> io::Result<(OwnedFd, OwnedFd)> {
+    let kind = SocketType::SEQPACKET;
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// The spec as a file in memory: it may be long, and the spawner does not read it.
+fn written(spec: &Spec) -> io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("mayfly-spec", MemfdFlags::CLOEXEC)?);
+    file.write_all(&serde_json::to_vec(spec)?)?;
+    Ok(file.into())
+}
+
+#[allow(unsafe_code, reason = "places a descriptor between fork and execution")]
+fn begin(options: &SpawnerOptions, socket: OwnedFd) -> Result<Child, SpawnError> {
+    let Some((program, arguments)) = options.command.split_first() else {
+        return Err(SpawnError::Host("no command starts the spawner".into()));
+    };
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
+    // SAFETY: only system calls, none of which allocates or takes a lock.
+    unsafe { command.pre_exec(move || sys::place(socket.as_fd(), SOCKET)) };
+    Ok(command.spawn()?)
+}
+
+async fn receive(socket: &UnixDatagram) -> io::Result<Option<(Report, Vec<OwnedFd>)>> {
+    socket.async_io(Interest::READABLE, || wire::receive(socket)).await
+}
+
+/// Hands what the spawner tells to whom it concerns.
+async fn listen(shared: Weak<Shared>, socket: Arc<UnixDatagram>, mut process: Child) {
+    loop {
+        let received = receive(&socket).await;
+        let Some(shared) = shared.upgrade() else { break };
+        match received {
+            Ok(Some((report, _))) => shared.told(report),
+            Ok(None) => {
+                tracing::error!("the process that makes sandboxes has ended");
+                shared.lock().clear();
+                break;
+            }
+            Err(error) => tracing::warn!(%error, "a message of the spawner cannot be read"),
+        }
+    }
+    // It ends when nobody listens; a thread of the pool waits for that.
+    tokio::task::spawn_blocking(move || process.wait());
+}
+
+impl Drop for Shared {
+    /// Tells the spawner that nobody needs it, though whoever listens holds the socket too.
+    fn drop(&mut self) {
+        let both = rustix::net::Shutdown::Both;
+        // One that has ended already needs telling no more.
+        let _ = rustix::net::shutdown(&*self.socket, both);
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Waiting>> {
+        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let send = || wire::send(&*self.socket, request, descriptors);
+        self.socket.async_io(Interest::WRITABLE, send).await
+    }
+
+    fn told(&self, report: Report) {
+        let mut waiting = self.lock();
+        match report {
+            Report::Ready { .. } => {}
+            Report::Failed { id, reason } => {
+                if let Some(failed) =
+                    waiting.remove(&id).and_then(|mut waiting| waiting.failed.take())
+                {
+                    let _ = failed.send(reason);
+                }
+            }
+            Report::Ended { id, ended } => {
+                if let Some(waiting) = waiting.remove(&id) {
+                    waiting.ended.send_replace(Some(ended));
+                }
+            }
+            Report::Frozen { id, problem } => {
+                if let Some(waiting) = waiting.get_mut(&id)
+                    && !waiting.frozen.is_empty()
+                {
+                    let _ = waiting.frozen.remove(0).send(problem);
+                }
+            }
+        }
+    }
+}
+
+/// A program in its sandbox. Dropping it ends all its processes.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    id: u64,
+    ended: watch::Receiver<Option<Ended>>,
+    listener: Option<std::net::TcpListener>,
+}
+
+impl Sandbox {
+    /// Waits until the program runs.
+    async fn begun(
+        mut self,
+        status: OwnedFd,
+        failure: oneshot::Receiver<String>,
+        listener: Option<OwnedFd>,
+    ) -> Result<Self, SpawnError> {
+        rustix::io::ioctl_fionbio(&status, true).map_err(io::Error::from)?;
+        let status = pipe::Receiver::from_owned_fd(status)?;
+        let mut lines = tokio::io::BufReader::new(status).lines();
+        let first = tokio::select! {
+            biased;
+            Ok(reason) = failure => return Err(SpawnError::Host(reason)),
+            line = lines.next_line() => line?,
+        };
+        match first.as_deref().map(serde_json::from_str) {
+            Some(Ok(Status::Running)) => {}
+            Some(Ok(Status::Failed { step, error })) => {
+                return Err(SpawnError::Program { step, error });
+            }
+            _ => return Err(SpawnError::Host("it ended before its program began".into())),
+        }
+        if let Some(listener) = listener {
+            // It was sent before the program was started.
+            let received: Option<((), Vec<OwnedFd>)> = wire::receive(&listener)?;
+            let received = received.and_then(|(_, descriptors)| descriptors.into_iter().next());
+            let received =
+                received.ok_or_else(|| SpawnError::Host("no listener came out of it".into()))?;
+            self.listener = Some(received.into());
+        }
+        // What init says of the program's end is more than what the spawner sees of init's.
+        let (sender, watched) = watch::channel(None);
+        let mut ended = std::mem::replace(&mut self.ended, watched);
+        tokio::spawn(async move {
+            let last = lines.next_line().await.ok().flatten();
+            let exit = last.and_then(|line| match serde_json::from_str(&line) {
+                Ok(Status::Exited(exit)) => Some(exit),
+                _ => None,
+            });
+            let of_init = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
+            let unknown = Ended {
+                exit: Exit::Code(125),
+                out_of_memory: false,
+                cpu_us: None,
+                memory_peak: None,
+            };
+            let of_init = of_init.unwrap_or(unknown);
+            sender.send_replace(Some(Ended { exit: exit.unwrap_or(of_init.exit), ..of_init }));
+        });
+        Ok(self)
+    }
+
+    /// The listener on the sandbox's own loopback, if the spec asked for one.
+    pub fn take_listener(&mut self) -> Option<std::net::TcpListener> {
+        self.listener.take()
+    }
+
+    /// Waits for the sandbox's end.
+    pub async fn ended(&self) -> Ended {
+        let mut ended = self.ended.clone();
+        let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
+        ended.unwrap_or(Ended {
+            exit: Exit::Code(125),
+            out_of_memory: false,
+            cpu_us: None,
+            memory_peak: None,
+        })
+    }
+
+    /// Ends all its processes; [`Sandbox::ended`] tells when that is done.
+    ///
+    /// # Errors
+    /// When the spawner is gone, and the sandbox with it.
+    pub async fn kill(&self) -> io::Result<()> {
+        self.shared.ask(&Request::Kill { id: self.id }, &[]).await
+    }
+
+    /// Makes all its processes stand still, or go on.
+    ///
+    /// # Errors
+    /// When the host has no cgroups, or the sandbox has ended.
+    pub async fn freeze(&self, frozen: bool) -> io::Result<()> {
+        let (sender, answer) = oneshot::channel();
+        match self.shared.lock().get_mut(&self.id) {
+            Some(waiting) => waiting.frozen.push(sender),
+            None => return Err(io::Error::other("the sandbox has ended")),
+        }
+        self.shared.ask(&Request::Freeze { id: self.id, frozen }, &[]).await?;
+        match answer.await {
+            Ok(None) => Ok(()),
+            Ok(Some(problem)) => Err(io::Error::other(problem)),
+            Err(_) => Err(io::Error::other("the sandbox has ended")),
+        }
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if self.ended.borrow().is_some() {
+            return;
+        }
+        let request = Request::Kill { id: self.id };
+        // The socket has room but in the rarest case, and then a task waits for it.
+        if wire::send(&*self.shared.socket, &request, &[]).is_err()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let shared = Arc::clone(&self.shared);
+            runtime.spawn(async move { shared.ask(&request, &[]).await });
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! The first process of a sandbox. It builds the sandbox around itself, gives up every power, starts
+//! the program, reaps what the program leaves behind, and tells how the program ended.
+#![allow(unsafe_code, reason = "forks the program, once, from its one thread")]
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
+use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+
+use crate::root::{self, Failed, Step};
+use crate::spec::{Exit, Spec};
+use crate::sys;
+use crate::wire::{self, Status};
+
+/// The user and group inside.
+pub(crate) const INSIDE: u32 = 1000;
+/// Above the numbers that programs ask for.
+const ASIDE: i32 = 200;
+/// Sandboxes do not make namespaces, even those that seccomp would let through.
+const NO_MORE: [&str; 8] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];
+
+/// What an init starts from.
+pub(crate) struct Init {
+    /// Holds the [`Spec`], which the spawner never reads: it may hold secrets.
+    pub(crate) spec: OwnedFd,
+    /// For the program, and the last for the listener if one is wanted.
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// Where to tell how it fares.
+    pub(crate) status: OwnedFd,
+    /// Closes with a byte when the identity is there.
+    pub(crate) go: OwnedFd,
+}
+
+impl Init {
+    /// Does all that, and ends the process.
+    pub(crate) fn run(self) -> ! {
+        let mut status = match self.status.try_clone() {
+            Ok(status) => File::from(status),
+            Err(_) => std::process::exit(125),
+        };
+        match self.build() {
+            Ok((program, descriptors)) => watch(program, descriptors, &mut status),
+            Err(failed) => {
+                tell(&mut status, &told(failed));
+                std::process::exit(125)
+            }
+        }
+    }
+
+    fn build(self) -> Result<(Program, Vec<OwnedFd>), Failed> {
+        let mut go = [0u8; 1];
+        File::from(self.go).read_exact(&mut go).step(|| "wait for an identity".into())?;
+        let mut file = File::from(self.spec);
+        let mut text = String::new();
+        file.rewind()
+            .and_then(|()| file.read_to_string(&mut text))
+            .step(|| "read the spec".into())?;
+        let spec: Spec =
+            serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
+
+        take_identity()?;
+        let mut descriptors = self.descriptors;
+        if let Some(port) = spec.listen {
+            let to = descriptors.pop();
+            let to = to
+                .ok_or(io::ErrorKind::InvalidInput)
+                .step(|| "find the listener's socket".into())?;
+            hand_out_listener(port, &to)?;
+        }
+        root::enter(&spec.binds, &spec.limits)?;
+        for kind in NO_MORE {
+            let path = format!("/proc/sys/user/max_{kind}_namespaces");
+            std::fs::write(&path, "0").step(|| format!("write {path}"))?;
+        }
+        limit(Resource::Core, 0)?;
+        let program = Program::of(&spec).step(|| "read the spec".into())?;
+        give_up_powers()?;
+        Ok((program, descriptors))
+    }
+}
+
+fn told(failed: Failed) -> Status {
+    Status::Failed { step: failed.step, error: failed.error.to_string() }
+}
+
+fn tell(status: &mut File, what: &Status) {
+    if let Ok(mut line) = serde_json::to_vec(what) {
+        line.push(b'\n');
+        // Whoever no longer listens has ended the sandbox.
+        let _ = status.write_all(&line);
+    }
+}
+
+fn take_identity() -> Result<(), Failed> {
+    let (user, group) = (Uid::from_raw(INSIDE), Gid::from_raw(INSIDE));
+    // Where the host forbids it there are no groups to lose.
+    let _ = rustix::thread::set_thread_groups(&[]);
+    rustix::thread::set_thread_res_gid(group, group, group).step(|| "take the group".into())?;
+    rustix::thread::set_thread_res_uid(user, user, user).step(|| "take the user".into())?;
+    // After the change of user, which would undo both.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .step(|| "end with the spawner".into())?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .step(|| "hide memory".into())?;
+    rustix::process::setsid().step(|| "leave the session".into())?;
+    rustix::system::sethostname(b"mayfly").step(|| "set the host's name".into())
+}
+
+/// Opens a port on the sandbox's own loopback and hands the listener to the host.
+fn hand_out_listener(port: u16, to: &OwnedFd) -> Result<(), Failed> {
+    let socket = || {
+        let kind = SocketType::STREAM;
+        rustix::net::socket_with(
+            AddressFamily::INET,
+            kind,
+            SocketFlags::CLOEXEC,
+            Some(ipproto::TCP),
+        )
+    };
+    let listener = socket().step(|| "make a listener".into())?;
+    sys::raise_loopback(&listener).step(|| "raise the loopback interface".into())?;
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    rustix::net::bind(&listener, &address).step(|| format!("listen on {address}"))?;
+    rustix::net::listen(&listener, 128).step(|| format!("listen on {address}"))?;
+    wire::send(to, &(), &[listener.as_fd()]).step(|| "hand out the listener".into())
+}
+
+fn limit(resource: Resource, most: u64) -> Result<(), Failed> {
+    let most = Rlimit { current: Some(most), maximum: Some(most) };
+    rustix::process::setrlimit(resource, most).step(|| format!("limit {resource:?}"))
+}
+
+/// Gives up capabilities, the way back to them, and all that Landlock and seccomp can take.
+fn give_up_powers() -> Result<(), Failed> {
+    for capability in CapabilitySet::all().iter() {
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // One that this kernel does not know.
+            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            Err(error) => return Err(error).step(|| format!("give up {capability:?}")),
+        }
+    }
+    let none = CapabilitySet::empty();
+    let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    rustix::thread::set_capabilities(None, sets).step(|| "give up capabilities".into())?;
+    rustix::thread::set_no_new_privs(true).step(|| "give up new powers".into())?;
+    landlock()?;
+    let programs = crate::seccomp::programs().map_err(io::Error::other);
+    for program in programs.step(|| "make the filter of system calls".into())? {
+        seccompiler::apply_filter(&program)
+            .map_err(io::Error::other)
+            .step(|| "filter system calls".into())?;
+    }
+    Ok(())
+}
+
+/// Once more what the read-only root says already, and no signals or abstract sockets to outside.
+fn landlock() -> Result<(), Failed> {
+    use landlock::{
+        ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
+        RulesetCreatedAttr as _, Scope, path_beneath_rules,
+    };
+    let abi = ABI::V6;
+    let all = AccessFs::from_all(abi);
+    let read = AccessFs::from_read(abi);
+    let use_devices = read | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
+    let restrict = || -> Result<(), landlock::RulesetError> {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(all)?
+            .scope(Scope::from_all(abi))?
+            .create()?
+            .add_rules(path_beneath_rules(["/"], read))?
+            .add_rules(path_beneath_rules(["/tmp", "/dev/shm"], all))?
+            .add_rules(path_beneath_rules(["/dev", "/proc"], use_devices))?
+            .restrict_self()?;
+        Ok(())
+    };
+    restrict().map_err(io::Error::other).step(|| "restrict files by Landlock".into())
+}
+
+/// A program in the form that the kernel takes.
+struct Program {
+    path: CString,
+    arguments: Vec<CString>,
+    environment: Vec<CString>,
+    directory: std::path::PathBuf,
+    numbers: Vec<i32>,
+    files: u64,
+}
+
+impl Program {
+    fn of(spec: &Spec) -> io::Result<Self> {
+        let path = CString::new(spec.program.as_os_str().as_bytes())?;
+        let mut arguments = vec![path.clone()];
+        for argument in &spec.arguments {
+            arguments.push(CString::new(argument.as_bytes())?);
+        }
+        let mut environment = Vec::new();
+        for (name, value) in &spec.environment {
+            environment.push(CString::new(format!("{name}={value}"))?);
+        }
+        if spec.descriptors.iter().any(|number| !(0..ASIDE).contains(number)) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a descriptor's number is too high",
+            ));
+        }
+        Ok(Self {
+            path,
+            arguments,
+            environment,
+            directory: spec.directory.clone(),
+            numbers: spec.descriptors.clone(),
+            files: spec.limits.files,
+        })
+    }
+
+    /// Becomes the program. Returns only when it cannot.
+    fn become_it(&self, descriptors: &[OwnedFd]) -> Failed {
+        match self.arrange(descriptors) {
+            Err(failed) => failed,
+            Ok(()) => {
+                let error = sys::execute(&self.path, &self.arguments, &self.environment);
+                Failed { step: format!("execute {}", self.path.to_string_lossy()), error }
+            }
+        }
+    }
+
+    fn arrange(&self, descriptors: &[OwnedFd]) -> Result<(), Failed> {
+        sys::reset_signals();
+        rustix::process::chdir(&self.directory)
+            .step(|| format!("enter {}", self.directory.display()))?;
+        let null = || rustix::fs::openat(CWD, "/dev/null", OFlags::RDWR, Mode::empty());
+        // All are put aside first: a number that one shall have may be another's now.
+        let mut aside = Vec::new();
+        for (descriptor, number) in descriptors.iter().zip(&self.numbers) {
+            let copy = rustix::io::fcntl_dupfd_cloexec(descriptor, ASIDE)
+                .step(|| "put descriptors aside".into())?;
+            aside.push((copy, *number));
+        }
+        for number in 0..3 {
+            if !self.numbers.contains(&number) {
+                let copy = null().and_then(|null| rustix::io::fcntl_dupfd_cloexec(null, ASIDE));
+                aside.push((copy.step(|| "open /dev/null".into())?, number));
+            }
+        }
+        // Everything goes at the execution but what is placed now.
+        sys::close_at_execution().step(|| "close descriptors".into())?;
+        for (descriptor, number) in &aside {
+            sys::place(descriptor.as_fd(), *number)
+                .step(|| format!("place descriptor {number}"))?;
+        }
+        // Last: descriptors that were put aside lie above it.
+        limit(Resource::Nofile, self.files)
+    }
+}
+
+/// Starts the program and waits for its end, and meanwhile for everything that it leaves behind.
+fn watch(program: Program, descriptors: Vec<OwnedFd>, status: &mut File) -> ! {
+    let fail = |status: &mut File, step: &str, error: io::Error| -> ! {
+        tell(status, &Status::Failed { step: step.into(), error: error.to_string() });
+        std::process::exit(125)
+    };
+    let (reading, writing) = match rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC) {
+        Ok(pipe) => pipe,
+        Err(error) => fail(status, "make a pipe", error.into()),
+    };
+    // SAFETY: this process has one thread.
+    let main = match unsafe { sys::fork() } {
+        Ok(Some(main)) => main,
+        Ok(None) => {
+            drop(reading);
+            // Its number may be one that the program's descriptors shall have.
+            if let Ok(aside) = rustix::io::fcntl_dupfd_cloexec(writing, ASIDE) {
+                let failed = program.become_it(&descriptors);
+                tell(&mut File::from(aside), &told(failed));
+            }
+            std::process::exit(125)
+        }
+        Err(error) => fail(status, "fork", error),
+    };
+    drop((writing, descriptors, program));
+    let mut failure = String::new();
+    // Its end closes with the program's start, for the other end closes at the execution.
+    match File::from(reading).read_to_string(&mut failure) {
+        Ok(0) => tell(status, &Status::Running),
+        _ => {
+            let _ = status.write_all(failure.as_bytes());
+            std::process::exit(125)
+        }
+    }
+    let exit = wait_for(main);
+    tell(status, &Status::Exited(exit));
+    std::process::exit(0)
+}
+
+/// Reaps children until the main one has ended.
+fn wait_for(main: Pid) -> Exit {
+    loop {
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(Some((pid, ended))) if pid == main => {
+                return match (ended.exit_status(), ended.terminating_signal()) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, Some(signal)) => Exit::Signal(signal),
+                    (None, None) => continue,
+                };
+            }
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Exit::Code(125),
+        }
+    }
+}

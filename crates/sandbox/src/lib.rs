@@ -1,0 +1,26 @@
+//! Sandboxes for programs of strangers.
+//!
+//! A program runs in namespaces of its own (user, mount, pid, net, ipc, uts), on a read-only root that
+//! holds what was named and nothing else, in a cgroup, without capabilities, behind Landlock and a
+//! seccomp allow-list. A small process of one thread, the *spawner*, makes them, because forking a
+//! large process is slow and a process with threads cannot enter a user namespace.
+//!
+//! ```text
+//! node ── Spawner ──(socket)── spawner process ──clone3──> init (pid 1) ──fork──> program
+//! ```
+
+mod cgroup;
+mod handle;
+mod init;
+mod root;
+mod seccomp;
+mod spawn;
+mod spawner;
+mod spec;
+mod sys;
+mod wire;
+
+pub use cgroup::{Cgroups, Kind as CgroupKind};
+pub use handle::{Sandbox, SpawnError, Spawner, SpawnerOptions};
+pub use spawner::spawner_main;
+pub use spec::{Bind, Ended, Exit, Limits, Spec};

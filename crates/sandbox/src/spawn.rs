@@ -1,0 +1,153 @@
+//! Making one sandbox, in the spawner.
+#![allow(unsafe_code, reason = "clones the sandbox's first process, from the one thread")]
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
+
+use crate::cgroup::{Cgroups, Group, Usage};
+use crate::init::{INSIDE, Init};
+use crate::spawner::complain;
+use crate::spec::{Ended, Exit, Limits};
+use crate::sys::{self, Forked};
+
+/// Users of the host that sandboxes are, where the spawner may choose: no other software's range.
+const HOST_USERS: u32 = 1_900_000_000;
+/// How many of them are used in turn.
+const HOST_USERS_COUNT: u64 = 65_536;
+
+/// Whose powers the spawner has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Powers {
+    /// The host's root.
+    Root,
+    /// Those of a user namespace of its own.
+    Own,
+}
+
+/// A sandbox, as the spawner holds it.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: Pid,
+    pidfd: OwnedFd,
+    group: Group,
+    before: Usage,
+}
+
+/// Makes a sandbox. The descriptors are its spec, what the program gets, and its status pipe.
+pub(crate) fn spawn(
+    cgroups: &Cgroups,
+    powers: Powers,
+    id: u64,
+    limits: &Limits,
+    mut descriptors: Vec<OwnedFd>,
+) -> Result<Child, String> {
+    if descriptors.len() < 2 {
+        return Err("a spec or a status pipe is missing".into());
+    }
+    let status = descriptors.pop().ok_or("a status pipe is missing")?;
+    let spec = descriptors.remove(0);
+    let group = cgroups.make(id, limits).map_err(|error| format!("make a cgroup: {error}"))?;
+    let made = begin(&group, powers, id, Parts { spec, descriptors, status });
+    if made.is_err() {
+        // Its failure is told already; the next start clears what stays.
+        let _ = group.remove();
+    }
+    let (pid, pidfd) = made.map_err(|error| format!("start a sandbox: {error}"))?;
+    let before = group.usage();
+    Ok(Child { pid, pidfd, group, before })
+}
+
+struct Parts {
+    spec: OwnedFd,
+    descriptors: Vec<OwnedFd>,
+    status: OwnedFd,
+}
+
+fn begin(group: &Group, powers: Powers, id: u64, parts: Parts) -> io::Result<(Pid, OwnedFd)> {
+    let (go, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    let born_in = group.descriptor()?;
+    // SAFETY: the spawner has one thread.
+    match unsafe { sys::clone_into_namespaces(born_in.as_ref().map(AsFd::as_fd)) }? {
+        Forked::Child => {
+            let Parts { spec, descriptors, status } = parts;
+            let mut keep: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+            keep.extend([spec.as_raw_fd(), status.as_raw_fd(), go.as_raw_fd()]);
+            if sys::close_all_but(keep).is_err() {
+                std::process::exit(125);
+            }
+            Init { spec, descriptors, status, go }.run()
+        }
+        Forked::Parent(pid, pidfd) => {
+            let introduced = introduce(pid, powers, id).and_then(|()| group.attach(pid));
+            let introduced = introduced.and_then(|()| Ok(rustix::io::write(&ready, b"!")?));
+            if let Err(error) = introduced {
+                rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
+                rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
+                return Err(error);
+            }
+            Ok((pid, pidfd))
+        }
+    }
+}
+
+/// Tells the kernel who the sandbox's user is outside (user_namespaces(7)).
+fn introduce(pid: Pid, powers: Powers, id: u64) -> io::Result<()> {
+    let outside = match powers {
+        Powers::Root => HOST_USERS + (id % HOST_USERS_COUNT) as u32,
+        // The spawner is the root of its own namespace, which is its user outside.
+        Powers::Own => 0,
+    };
+    let write = |file: &str, content: &str| {
+        fs::write(format!("/proc/{}/{file}", pid.as_raw_nonzero()), content)
+    };
+    write("uid_map", &format!("{INSIDE} {outside} 1\n"))?;
+    if powers == Powers::Own {
+        write("setgroups", "deny")?;
+    }
+    write("gid_map", &format!("{INSIDE} {outside} 1\n"))
+}
+
+impl Child {
+    pub(crate) fn pidfd(&self) -> &OwnedFd {
+        &self.pidfd
+    }
+
+    /// Ends all its processes: those of a pid namespace end with its first.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        // With cgroups v1 a frozen process dies only when it is thawed.
+        if !matches!(self.group, Group::None) {
+            self.group.freeze(false)?;
+        }
+        Ok(rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL)?)
+    }
+
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        self.group.freeze(frozen)
+    }
+
+    /// Takes the end of a sandbox whose first process has ended.
+    pub(crate) fn reap(self) -> Ended {
+        let id = WaitId::PidFd(self.pidfd.as_fd());
+        let status = rustix::process::waitid(id, WaitIdOptions::EXITED).ok().flatten();
+        let usage = self.group.usage();
+        if let Err(error) = self.group.remove() {
+            complain(&format!("remove the cgroup of {}: {error}", self.pid.as_raw_nonzero()));
+        }
+        Ended {
+            exit: status.as_ref().map_or(Exit::Code(125), exit),
+            out_of_memory: usage.out_of_memory > self.before.out_of_memory,
+            cpu_us: usage.cpu_us,
+            memory_peak: usage.memory_peak,
+        }
+    }
+}
+
+fn exit(status: &WaitIdStatus) -> Exit {
+    match status.terminating_signal() {
+        Some(signal) => Exit::Signal(signal),
+        None => Exit::Code(status.exit_status().unwrap_or(125)),
+    }
+}

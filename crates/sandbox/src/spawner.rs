@@ -1,0 +1,173 @@
+//! The spawner process: one thread that makes sandboxes when the node asks, and ends them all when the
+//! node is gone.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+use std::process::ExitCode;
+
+use rustix::event::{PollFd, PollFlags};
+use rustix::thread::UnshareFlags;
+
+use crate::cgroup::Cgroups;
+use crate::spawn::{Child, Powers, spawn};
+use crate::wire::{self, Report, Request};
+
+/// The descriptor on which a spawner finds its node.
+pub(crate) const SOCKET: i32 = 3;
+
+/// Runs as the spawner, until the node is gone. `name` is that of the node's cgroups.
+pub fn spawner_main(name: &str) -> ExitCode {
+    match run(name) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is wrong where the node's own log goes.
+#[allow(clippy::print_stderr, reason = "this process has no other log")]
+pub(crate) fn complain(what: &str) {
+    eprintln!("mayfly spawner: {what}");
+}
+
+fn run(name: &str) -> io::Result<()> {
+    let socket = take_socket()?;
+    // A terminal's Ctrl-C is the node's to answer.
+    let _ = rustix::process::setsid();
+    let (cgroups, problems) = Cgroups::open(name);
+    let powers = gather_powers()?;
+    let ready = Report::Ready { cgroups: cgroups.kind(), problems };
+    wire::send(&socket, &ready, &[])?;
+    let mut service = Service { socket, cgroups, powers, children: HashMap::new() };
+    let served = service.serve();
+    service.end();
+    served
+}
+
+#[allow(unsafe_code, reason = "takes the descriptor that its parent placed")]
+fn take_socket() -> io::Result<OwnedFd> {
+    // SAFETY: the node places its socket there and nothing else in this process, which has just
+    // begun, owns that number.
+    let socket = unsafe { OwnedFd::from_raw_fd(SOCKET) };
+    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC)?;
+    Ok(socket)
+}
+
+/// Enters a mount namespace, so that nothing that is mounted here shows on the host; without the
+/// host's powers, a user namespace first.
+#[allow(unsafe_code, reason = "unshares namespaces of the one thread")]
+fn gather_powers() -> io::Result<Powers> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    // SAFETY: this process has one thread and holds no reference to what it unshares.
+    let unshare = |flags| unsafe { rustix::thread::unshare_unsafe(flags) };
+    if user.is_root() && unshare(UnshareFlags::NEWNS).is_ok() {
+        return Ok(Powers::Root);
+    }
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {} 1\n", user.as_raw()))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {} 1\n", group.as_raw()))?;
+    Ok(Powers::Own)
+}
+
+struct Service {
+    socket: OwnedFd,
+    cgroups: Cgroups,
+    powers: Powers,
+    children: HashMap<u64, Child>,
+}
+
+impl Service {
+    /// Serves until the node is gone.
+    fn serve(&mut self) -> io::Result<()> {
+        loop {
+            let (asked, ended) = self.wait()?;
+            for id in ended {
+                self.reap(id)?;
+            }
+            if asked {
+                match wire::receive::<Request>(&self.socket)? {
+                    Some((request, descriptors)) => self.answer(request, descriptors)?,
+                    None => return Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Waits until the node asks or sandboxes end.
+    fn wait(&self) -> io::Result<(bool, Vec<u64>)> {
+        let ids: Vec<u64> = self.children.keys().copied().collect();
+        let mut polled = vec![PollFd::new(&self.socket, PollFlags::IN)];
+        polled.extend(
+            ids.iter()
+                .filter_map(|id| Some(PollFd::new(self.children.get(id)?.pidfd(), PollFlags::IN))),
+        );
+        loop {
+            match rustix::event::poll(&mut polled, None) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => {
+                    other?;
+                    break;
+                }
+            }
+        }
+        let happened = |polled: &PollFd<'_>| !polled.revents().is_empty();
+        let ended = ids.into_iter().zip(&polled[1..]);
+        let ended = ended.filter(|(_, polled)| happened(polled)).map(|(id, _)| id);
+        Ok((happened(&polled[0]), ended.collect()))
+    }
+
+    fn answer(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        match request {
+            Request::Spawn { id, limits } => {
+                match spawn(&self.cgroups, self.powers, id, &limits, descriptors) {
+                    Ok(child) => {
+                        self.children.insert(id, child);
+                    }
+                    Err(reason) => self.tell(&Report::Failed { id, reason })?,
+                }
+            }
+            Request::Kill { id } => {
+                if let Some(child) = self.children.get(&id)
+                    && let Err(error) = child.kill()
+                {
+                    complain(&format!("end a sandbox: {error}"));
+                }
+            }
+            Request::Freeze { id, frozen } => {
+                let problem = match self.children.get(&id) {
+                    Some(child) => child.freeze(frozen).err().map(|error| error.to_string()),
+                    None => Some("it has ended".into()),
+                };
+                self.tell(&Report::Frozen { id, problem })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn reap(&mut self, id: u64) -> io::Result<()> {
+        match self.children.remove(&id) {
+            Some(child) => self.tell(&Report::Ended { id, ended: child.reap() }),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&self, report: &Report) -> io::Result<()> {
+        wire::send(self.socket.as_fd(), report, &[])
+    }
+
+    /// Ends every sandbox and waits for that.
+    fn end(&mut self) {
+        for child in self.children.values() {
+            if let Err(error) = child.kill() {
+                complain(&format!("end a sandbox: {error}"));
+            }
+        }
+        for (_, child) in self.children.drain() {
+            child.reap();
+        }
+    }
+}

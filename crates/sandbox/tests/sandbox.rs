@@ -1,0 +1,328 @@
+//! Sandboxes on this host: what a program finds, what it is denied, and how it ends.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use mayfly_sandbox::{
+    Bind, CgroupKind, Ended, Exit, Limits, Sandbox, SpawnError, Spawner, SpawnerOptions, Spec,
+};
+
+const LIMITS: Limits = Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 8 << 20 };
+
+fn probe() -> PathBuf {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.join("examples/sandbox-probe")
+}
+
+async fn spawner(name: &str) -> Spawner {
+    let name = format!("mayfly-test-{}-{name}", std::process::id());
+    let command = vec![probe().into(), "spawner".into(), name.into()];
+    Spawner::start(SpawnerOptions { command }).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn spec(arguments: &[&str]) -> Spec {
+    Spec {
+        program: "/var/task/probe".into(),
+        arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        environment: vec![("GREETING".into(), "hello".into())],
+        directory: "/var/task".into(),
+        binds: vec![Bind { source: probe(), target: "/var/task/probe".into() }],
+        limits: LIMITS,
+        descriptors: vec![0, 1],
+        listen: None,
+    }
+}
+
+struct Program {
+    sandbox: Sandbox,
+    input: File,
+    output: BufReader<File>,
+}
+
+async fn start(spawner: &Spawner, spec: &Spec) -> Result<Program, SpawnError> {
+    let (inside_in, input) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let (output, inside_out) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+    let descriptors: [OwnedFd; 2] = [inside_in, inside_out];
+    let sandbox = spawner.spawn(spec, &descriptors).await?;
+    Ok(Program { sandbox, input: input.into(), output: BufReader::new(output.into()) })
+}
+
+async fn run(spawner: &Spawner, spec: &Spec) -> (String, Ended) {
+    let mut program = start(spawner, spec).await.unwrap_or_else(|error| panic!("{error}"));
+    drop(program.input);
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut text = String::new();
+        program.output.read_to_string(&mut text).map(|_| text)
+    });
+    let ended = tokio::time::timeout(Duration::from_secs(60), program.sandbox.ended());
+    let ended = ended.await.expect("the sandbox ends");
+    (reading.await.unwrap().unwrap().trim_end().to_owned(), ended)
+}
+
+/// What an attempt inside a sandbox came to.
+async fn attempt(spawner: &Spawner, what: &[&str]) -> String {
+    let arguments: Vec<&str> = ["try"].iter().chain(what).copied().collect();
+    run(spawner, &spec(&arguments)).await.0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_runs_as_nobody_with_what_it_was_given() {
+    let spawner = spawner("runs").await;
+    let (said, ended) = run(&spawner, &spec(&["say", "hello from inside"])).await;
+    assert_eq!((said.as_str(), ended.exit), ("hello from inside", Exit::Code(0)));
+    assert!(!ended.out_of_memory);
+    if spawner.cgroups() != CgroupKind::None {
+        assert!(ended.cpu_us.is_some() && ended.memory_peak.is_some());
+    }
+    // One user, the second process of its namespace, on a host of another name.
+    assert_eq!(attempt(&spawner, &["identity"]).await, "allowed 1000 1000 2 mayfly");
+    assert_eq!(
+        attempt(&spawner, &["capabilities"]).await,
+        "allowed CapInh: 0000000000000000;CapPrm: 0000000000000000;CapEff: 0000000000000000;\
+         CapBnd: 0000000000000000;CapAmb: 0000000000000000;NoNewPrivs: 1;Seccomp: 2"
+    );
+    assert_eq!(attempt(&spawner, &["descriptors"]).await, "allowed 0 1 2");
+    assert_eq!(attempt(&spawner, &["list", "/"]).await, root_of_this_host());
+}
+
+/// The directories that every sandbox has, by those that the host has.
+fn root_of_this_host() -> String {
+    let mut names = vec!["dev", "etc", "proc", "tmp", "var"];
+    names.extend(
+        ["usr", "bin", "sbin", "lib", "lib32", "lib64"]
+            .into_iter()
+            .filter(|name| Path::new("/").join(name).symlink_metadata().is_ok()),
+    );
+    names.sort_unstable();
+    format!("allowed {}", names.join(" "))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_talks_over_its_descriptors_until_it_is_killed() {
+    let spawner = spawner("talks").await;
+    let mut program = start(&spawner, &spec(&["echo"])).await.unwrap();
+    let mut line = String::new();
+    for text in ["one\n", "two\n"] {
+        program.input.write_all(text.as_bytes()).unwrap();
+        program.output.read_line(&mut line).unwrap();
+    }
+    assert_eq!(line, "one\ntwo\n");
+    program.sandbox.kill().await.unwrap();
+    assert_eq!(program.sandbox.ended().await.exit, Exit::Signal(9));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_a_program_ended_is_told() {
+    let spawner = spawner("ends").await;
+    assert_eq!(run(&spawner, &spec(&["exit", "7"])).await.1.exit, Exit::Code(7));
+    assert_eq!(run(&spawner, &spec(&["abort"])).await.1.exit, Exit::Signal(6));
+    // What a program leaves behind ends with it: the sandbox ends, and its pipe closes.
+    let (said, ended) = run(&spawner, &spec(&["orphan"])).await;
+    assert_eq!((said.as_str(), ended.exit), ("left one behind", Exit::Code(0)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_cannot_start_is_told_with_the_step_that_failed() {
+    let spawner = spawner("fails").await;
+    let absent = Spec { program: "/var/task/absent".into(), ..spec(&[]) };
+    let error = start(&spawner, &absent).await.err().unwrap().to_string();
+    assert!(error.contains("execute /var/task/absent"), "{error}");
+    let nowhere = Spec { directory: "/nowhere".into(), ..spec(&[]) };
+    let error = start(&spawner, &nowhere).await.err().unwrap().to_string();
+    assert!(error.contains("enter /nowhere"), "{error}");
+    let bind = Bind { source: "/no/such/file".into(), target: "/var/x".into() };
+    let unbound = Spec { binds: vec![bind], ..spec(&[]) };
+    let error = start(&spawner, &unbound).await.err().unwrap().to_string();
+    assert!(error.contains("/no/such/file"), "{error}");
+    // And the next one is fine.
+    assert_eq!(run(&spawner, &spec(&["say", "fine"])).await.0, "fine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_the_host_are_out_of_reach() {
+    let spawner = spawner("files").await;
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "s3cret").unwrap();
+    let path = secret.path().to_str().unwrap();
+    for what in [
+        &["read", path][..],
+        &["read", "/etc/shadow"],
+        &["read", "/root/.bashrc"],
+        &["read", "/proc/1/environ"],
+        &["read", "/proc/1/maps"],
+        &["list", "/proc/1/fd"],
+        &["list", "/home"],
+        &["list", "/sys"],
+        &["read", "/proc/kcore"],
+        &["write", "/var/task/probe"],
+        &["write", "/etc/passwd"],
+        &["write", "/usr/bin/x"],
+        &["write", "/x"],
+        &["write", "/proc/sys/kernel/hostname"],
+        &["write", "/proc/sys/user/max_user_namespaces"],
+        &["write", "/proc/sysrq-trigger"],
+    ] {
+        let came = attempt(&spawner, what).await;
+        assert!(came.starts_with("denied: "), "{what:?}: {came}");
+    }
+    assert_eq!(attempt(&spawner, &["list", "/tmp"]).await, "allowed");
+    assert_eq!(attempt(&spawner, &["write", "/tmp/x"]).await, "allowed");
+    assert_eq!(attempt(&spawner, &["write", "/dev/shm/x"]).await, "allowed");
+    assert_eq!(attempt(&spawner, &["write", "/dev/null"]).await, "allowed");
+    // Another sandbox's files are not there either.
+    assert_eq!(attempt(&spawner, &["list", "/tmp"]).await, "allowed");
+    assert_eq!(
+        attempt(&spawner, &["list", "/dev"]).await,
+        "allowed fd full null random shm stderr stdin stdout urandom zero"
+    );
+    // Its own processes are all that it sees.
+    let processes = attempt(&spawner, &["list", "/proc"]).await;
+    let numbers: Vec<&str> =
+        processes.split(' ').filter(|name| name.parse::<u32>().is_ok()).collect();
+    assert_eq!(numbers, ["1", "2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn system_calls_that_reach_beyond_the_sandbox_are_denied() {
+    let spawner = spawner("calls").await;
+    for what in [
+        &["mount"][..],
+        &["unmount", "/proc"],
+        &["unmount", "/tmp"],
+        &["chroot"],
+        &["unshare", "268435456"],
+        &["unshare", "131072"],
+        &["unshare", "1073741824"],
+        &["clone", "268435456"],
+        &["clone", "536870912"],
+        &["clone3"],
+        &["setns"],
+        &["trace", "1"],
+        &["process_vm_readv"],
+        &["pidfd_getfd"],
+        &["keyctl"],
+        &["add_key"],
+        &["bpf"],
+        &["perf"],
+        &["userfaultfd"],
+        &["io_uring"],
+        &["kexec"],
+        &["module"],
+        &["reboot"],
+        &["swapoff"],
+        &["settime"],
+        &["handle"],
+        &["personality"],
+        &["sethostname"],
+        &["device"],
+        &["setuid-file"],
+    ] {
+        let came = attempt(&spawner, what).await;
+        let denied = ["Operation not permitted", "Function not implemented", "Invalid argument"];
+        let expected = match what[0] {
+            // The kernel has no such user for it.
+            "setuid-file" => &denied[2..],
+            _ => &denied[..2],
+        };
+        assert!(expected.iter().any(|error| came.contains(error)), "{what:?}: {came}");
+    }
+    // Signals reach its own processes alone: the first ignores what it has no handler for.
+    let came = attempt(&spawner, &["signal", &std::process::id().to_string()]).await;
+    assert!(came.contains("No such process"), "{came}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_are_out_of_reach() {
+    use std::os::linux::net::SocketAddrExt as _;
+    let spawner = spawner("networks").await;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = listener.local_addr().unwrap().to_string();
+    let name = format!("mayfly-test-{}", std::process::id());
+    let address = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let _listening = std::os::unix::net::UnixListener::bind_addr(&address).unwrap();
+    for what in [
+        &["connect", &here][..],
+        &["connect", "169.254.169.254:80"],
+        &["connect", "1.1.1.1:443"],
+        &["connect", "[::1]:80"],
+        &["connect", "[2606:4700::1111]:443"],
+        &["datagram", "8.8.8.8:53"],
+        &["resolve", "example.com:80"],
+        &["abstract", &name],
+        // AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, AF_KEY; then raw sockets of IPv4 and IPv6.
+        &["socket", "16", "3"],
+        &["socket", "17", "3"],
+        &["socket", "40", "1"],
+        &["socket", "38", "5"],
+        &["socket", "15", "3"],
+        &["socket", "2", "3"],
+        &["socket", "10", "3"],
+    ] {
+        let came = attempt(&spawner, what).await;
+        assert!(came.starts_with("denied: "), "{what:?}: {came}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_that_a_sandbox_listens_on_is_the_hosts_to_serve() {
+    let spawner = spawner("port").await;
+    let spec = Spec { listen: Some(9001), ..spec(&["try", "connect", "127.0.0.1:9001"]) };
+    let mut program = start(&spawner, &spec).await.unwrap();
+    let listener = program.sandbox.take_listener().unwrap();
+    let (_, from) = listener.accept().unwrap();
+    assert_eq!(from.ip().to_string(), "127.0.0.1");
+    let mut said = String::new();
+    program.output.read_line(&mut said).unwrap();
+    assert_eq!(said.trim_end(), "allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn limits_hold_and_harm_nobody_else() {
+    let spawner = spawner("limits").await;
+    if spawner.cgroups() == CgroupKind::None {
+        // An ordinary user to whom no cgroup is delegated: that is told.
+        assert!(!rustix::process::geteuid().is_root(), "{:?}", spawner.problems());
+        assert!(!spawner.problems().is_empty());
+        return;
+    }
+    let mut neighbour = start(&spawner, &spec(&["echo"])).await.unwrap();
+
+    let (said, ended) = run(&spawner, &spec(&["try", "eat", "256"])).await;
+    assert!(ended.out_of_memory, "{said} {ended:?}");
+    assert_eq!((said.as_str(), ended.exit), ("", Exit::Signal(9)));
+    let came = attempt(&spawner, &["forks", "100"]).await;
+    assert!(came.starts_with("denied: after 1"), "{came}");
+    let came = attempt(&spawner, &["fill", "/tmp/x", "64"]).await;
+    assert!(came.contains("No space left"), "{came}");
+
+    let mut line = String::new();
+    neighbour.input.write_all(b"still here\n").unwrap();
+    neighbour.output.read_line(&mut line).unwrap();
+    assert_eq!(line, "still here\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_program_stands_still_and_can_be_killed() {
+    let spawner = spawner("frozen").await;
+    let mut program = start(&spawner, &spec(&["echo"])).await.unwrap();
+    if spawner.cgroups() == CgroupKind::None {
+        let error = program.sandbox.freeze(true).await.unwrap_err();
+        assert!(error.to_string().contains("no cgroups"), "{error}");
+        return;
+    }
+    program.sandbox.freeze(true).await.unwrap();
+    program.input.write_all(b"later\n").unwrap();
+    program.sandbox.freeze(false).await.unwrap();
+    let mut line = String::new();
+    program.output.read_line(&mut line).unwrap();
+    assert_eq!(line, "later\n");
+    program.sandbox.freeze(true).await.unwrap();
+    program.sandbox.kill().await.unwrap();
+    assert_eq!(program.sandbox.ended().await.exit, Exit::Signal(9));
+}
