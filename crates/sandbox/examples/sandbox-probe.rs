@@ -9,11 +9,14 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mayfly_sandbox::{Bind, Limits, Spawner, SpawnerOptions, Spec};
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["spawner", name] => return mayfly_sandbox::spawner_main(name),
+        ["node", name] => node(name),
         ["try", ref rest @ ..] => match attempt(rest) {
             Ok(got) => println!("allowed {got}"),
             Err(error) => println!("denied: {error}"),
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
         ["exit", code] => return ExitCode::from(code.parse::<u8>().unwrap_or(99)),
         ["abort"] => std::process::abort(),
         ["orphan"] => orphan(),
-        ["wait"] => loop {
+        ["wait", ..] => loop {
             std::thread::park();
         },
         ["echo"] => {
@@ -48,6 +51,32 @@ fn main() -> ExitCode {
         _ => return ExitCode::from(2),
     }
     ExitCode::SUCCESS
+}
+
+/// A node that holds a sandbox until it is killed.
+fn node(name: &str) {
+    let body = async {
+        let me = std::env::current_exe()?;
+        let command = vec![me.clone().into(), "spawner".into(), name.into()];
+        let spawner = Spawner::start(SpawnerOptions { command }).await.map_err(io::Error::other)?;
+        let spec = Spec {
+            program: "/var/task/probe".into(),
+            arguments: vec!["wait".into(), name.into()],
+            environment: Vec::new(),
+            directory: "/".into(),
+            binds: vec![Bind { source: me, target: "/var/task/probe".into() }],
+            limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
+            descriptors: Vec::new(),
+            listen: None,
+        };
+        let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
+        println!("running");
+        std::future::pending::<io::Result<()>>().await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Err(error) = runtime.and_then(|runtime| runtime.block_on(body)) {
+        println!("failed: {error}");
+    }
 }
 
 /// Leaves a grandchild behind that outlives the program.

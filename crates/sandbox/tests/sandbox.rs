@@ -326,3 +326,79 @@ async fn a_frozen_program_stands_still_and_can_be_killed() {
     program.sandbox.kill().await.unwrap();
     assert_eq!(program.sandbox.ended().await.exit, Exit::Signal(9));
 }
+
+/// Processes of the host whose command line names `name`.
+fn processes(name: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| {
+        let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
+        line.contains(name).then(|| line.replace('\0', " "))
+    });
+    lines.collect()
+}
+
+/// Cgroups of version 1 and 2 that have the name.
+fn cgroups(name: &str) -> Vec<PathBuf> {
+    fn look(directory: &Path, name: &str, depth: u32, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name().to_string_lossy() == name {
+                found.push(path);
+            } else if depth > 0 && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                look(&path, name, depth - 1, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    look(Path::new("/sys/fs/cgroup"), name, 5, &mut found);
+    found
+}
+
+/// Waits until nothing is left, for at most ten seconds.
+async fn gone<T: std::fmt::Debug>(mut left: impl FnMut() -> Vec<T>) {
+    for _ in 0..500 {
+        if left().is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("left: {:?}", left());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_leaves_nothing_behind() {
+    let name = format!("mayfly-test-{}-killed", std::process::id());
+    let mut node = std::process::Command::new(probe())
+        .args(["node", &name])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(node.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "running\n");
+    // The node, the spawner, the sandbox's init and the program.
+    assert_eq!(processes(&name).len(), 4, "{:?}", processes(&name));
+    node.kill().unwrap();
+    node.wait().unwrap();
+    gone(|| processes(&name)).await;
+    gone(|| cgroups(&name)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_spawner_that_is_killed_takes_its_sandboxes_along_and_the_next_one_clears_up() {
+    let spawner = spawner("lost").await;
+    let name = format!("mayfly-test-{}-lost", std::process::id());
+    let program = start(&spawner, &spec(&["wait", &name])).await.unwrap();
+    let pattern = format!("spawner {name}");
+    let killed = std::process::Command::new("pkill").args(["-9", "-f", &pattern]).status();
+    assert!(killed.unwrap().success());
+    let ended = tokio::time::timeout(Duration::from_secs(10), program.sandbox.ended()).await;
+    assert_eq!(ended.expect("its end is told").exit, Exit::Code(125));
+    gone(|| processes(&name)).await;
+    assert!(start(&spawner, &spec(&["say", "x"])).await.is_err());
+
+    let again = self::spawner("lost").await;
+    assert_eq!(run(&again, &spec(&["say", "fine"])).await.0, "fine");
+    drop((program.input, program.output, program.sandbox, spawner, again));
+    gone(|| cgroups(&name)).await;
+}
