@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
+use seccompiler::BpfProgram;
 
 use crate::root::{self, Failed, Step};
 use crate::spec::{Exit, Spec};
@@ -27,7 +28,11 @@ const ASIDE: i32 = 200;
 const NO_MORE: [&str; 8] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];
 
 /// What an init starts from.
-pub(crate) struct Init {
+pub(crate) struct Init<'a> {
+    /// The filters of system calls, compiled once for all sandboxes.
+    pub(crate) filters: &'a [BpfProgram],
+    /// Files through which it enters its cgroup.
+    pub(crate) doors: Vec<File>,
     /// Holds the [`Spec`], which the spawner never reads: it may hold secrets.
     pub(crate) spec: OwnedFd,
     /// For the program, and the last for the listener if one is wanted.
@@ -38,7 +43,7 @@ pub(crate) struct Init {
     pub(crate) go: OwnedFd,
 }
 
-impl Init {
+impl Init<'_> {
     /// Does all that, and ends the process.
     pub(crate) fn run(self) -> ! {
         let mut status = match self.status.try_clone() {
@@ -57,6 +62,9 @@ impl Init {
     fn build(self) -> Result<(Program, Vec<OwnedFd>), Failed> {
         let mut go = [0u8; 1];
         File::from(self.go).read_exact(&mut go).step(|| "wait for an identity".into())?;
+        for mut door in self.doors {
+            door.write_all(b"0").step(|| "enter a cgroup".into())?;
+        }
         let mut file = File::from(self.spec);
         let mut text = String::new();
         file.rewind()
@@ -81,7 +89,7 @@ impl Init {
         }
         limit(Resource::Core, 0)?;
         let program = Program::of(&spec).step(|| "read the spec".into())?;
-        give_up_powers()?;
+        give_up_powers(self.filters)?;
         Ok((program, descriptors))
     }
 }
@@ -138,7 +146,7 @@ fn limit(resource: Resource, most: u64) -> Result<(), Failed> {
 }
 
 /// Gives up capabilities, the way back to them, and all that Landlock and seccomp can take.
-fn give_up_powers() -> Result<(), Failed> {
+fn give_up_powers(filters: &[BpfProgram]) -> Result<(), Failed> {
     for capability in CapabilitySet::all().iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // One that this kernel does not know.
@@ -151,9 +159,8 @@ fn give_up_powers() -> Result<(), Failed> {
     rustix::thread::set_capabilities(None, sets).step(|| "give up capabilities".into())?;
     rustix::thread::set_no_new_privs(true).step(|| "give up new powers".into())?;
     landlock()?;
-    let programs = crate::seccomp::programs().map_err(io::Error::other);
-    for program in programs.step(|| "make the filter of system calls".into())? {
-        seccompiler::apply_filter(&program)
+    for filter in filters {
+        seccompiler::apply_filter(filter)
             .map_err(io::Error::other)
             .step(|| "filter system calls".into())?;
     }

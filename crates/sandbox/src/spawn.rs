@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 
+use seccompiler::BpfProgram;
+
 use crate::cgroup::{Cgroups, Group, Usage};
 use crate::init::{INSIDE, Init};
 use crate::spawner::complain;
@@ -36,10 +38,16 @@ pub(crate) struct Child {
     before: Usage,
 }
 
+/// What every sandbox is made with.
+pub(crate) struct Means {
+    pub(crate) cgroups: Cgroups,
+    pub(crate) powers: Powers,
+    pub(crate) filters: Vec<BpfProgram>,
+}
+
 /// Makes a sandbox. The descriptors are its spec, what the program gets, and its status pipe.
 pub(crate) fn spawn(
-    cgroups: &Cgroups,
-    powers: Powers,
+    means: &Means,
     id: u64,
     limits: &Limits,
     mut descriptors: Vec<OwnedFd>,
@@ -49,8 +57,9 @@ pub(crate) fn spawn(
     }
     let status = descriptors.pop().ok_or("a status pipe is missing")?;
     let spec = descriptors.remove(0);
-    let group = cgroups.make(id, limits).map_err(|error| format!("make a cgroup: {error}"))?;
-    let made = begin(&group, powers, id, Parts { spec, descriptors, status });
+    let group =
+        means.cgroups.make(id, limits).map_err(|error| format!("make a cgroup: {error}"))?;
+    let made = begin(&group, means, id, Parts { spec, descriptors, status });
     if made.is_err() {
         // Its failure is told already; the next start clears what stays.
         let _ = group.remove();
@@ -66,22 +75,23 @@ struct Parts {
     status: OwnedFd,
 }
 
-fn begin(group: &Group, powers: Powers, id: u64, parts: Parts) -> io::Result<(Pid, OwnedFd)> {
+fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<(Pid, OwnedFd)> {
     let (go, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    let born_in = group.descriptor()?;
+    let (born_in, doors) = (group.descriptor()?, group.doors()?);
     // SAFETY: the spawner has one thread.
     match unsafe { sys::clone_into_namespaces(born_in.as_ref().map(AsFd::as_fd)) }? {
         Forked::Child => {
             let Parts { spec, descriptors, status } = parts;
             let mut keep: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+            keep.extend(doors.iter().map(AsRawFd::as_raw_fd));
             keep.extend([spec.as_raw_fd(), status.as_raw_fd(), go.as_raw_fd()]);
             if sys::close_all_but(keep).is_err() {
                 std::process::exit(125);
             }
-            Init { spec, descriptors, status, go }.run()
+            Init { filters: &means.filters, doors, spec, descriptors, status, go }.run()
         }
         Forked::Parent(pid, pidfd) => {
-            let introduced = introduce(pid, powers, id).and_then(|()| group.attach(pid));
+            let introduced = introduce(pid, means.powers, id);
             let introduced = introduced.and_then(|()| Ok(rustix::io::write(&ready, b"!")?));
             if let Err(error) = introduced {
                 rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;

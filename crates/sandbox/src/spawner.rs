@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::thread::UnshareFlags;
 
 use crate::cgroup::Cgroups;
-use crate::spawn::{Child, Powers, spawn};
+use crate::spawn::{Child, Means, Powers, spawn};
 use crate::wire::{self, Report, Request};
 
 /// The descriptor on which a spawner finds its node.
@@ -39,9 +39,11 @@ fn run(name: &str) -> io::Result<()> {
     let _ = rustix::process::setsid();
     let (cgroups, problems) = Cgroups::open(name);
     let powers = gather_powers()?;
+    let filters = crate::seccomp::programs().map_err(io::Error::other)?;
     let ready = Report::Ready { cgroups: cgroups.kind(), problems };
     wire::send(&socket, &ready, &[])?;
-    let mut service = Service { socket, cgroups, powers, children: HashMap::new() };
+    let means = Means { cgroups, powers, filters };
+    let mut service = Service { socket, means, children: HashMap::new() };
     let served = service.serve();
     service.end();
     served
@@ -75,8 +77,7 @@ fn gather_powers() -> io::Result<Powers> {
 
 struct Service {
     socket: OwnedFd,
-    cgroups: Cgroups,
-    powers: Powers,
+    means: Means,
     children: HashMap<u64, Child>,
 }
 
@@ -122,14 +123,12 @@ impl Service {
 
     fn answer(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         match request {
-            Request::Spawn { id, limits } => {
-                match spawn(&self.cgroups, self.powers, id, &limits, descriptors) {
-                    Ok(child) => {
-                        self.children.insert(id, child);
-                    }
-                    Err(reason) => self.tell(&Report::Failed { id, reason })?,
+            Request::Spawn { id, limits } => match spawn(&self.means, id, &limits, descriptors) {
+                Ok(child) => {
+                    self.children.insert(id, child);
                 }
-            }
+                Err(reason) => self.tell(&Report::Failed { id, reason })?,
+            },
             Request::Kill { id } => {
                 if let Some(child) = self.children.get(&id)
                     && let Err(error) = child.kill()

@@ -3,7 +3,7 @@
 mod v1;
 mod v2;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -104,11 +104,13 @@ impl Group {
         }
     }
 
-    /// Moves a process in that was not born there.
-    pub(crate) fn attach(&self, pid: Pid) -> io::Result<()> {
+    /// Files through which a process that was not born in the group enters it, by writing `0` to
+    /// each. A process of one thread that moves itself so need not wait until no other process
+    /// of the host forks, which takes milliseconds.
+    pub(crate) fn doors(&self) -> io::Result<Vec<File>> {
         match self {
-            Self::V1(group) => group.attach(pid),
-            _ => Ok(()),
+            Self::V1(group) => group.doors(),
+            _ => Ok(Vec::new()),
         }
     }
 

@@ -1,10 +1,8 @@
 //! Version 1: a tree for each controller.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-
-use rustix::process::Pid;
 
 use super::{Usage, clear, mounts, quota, read_key, read_number, remove, seen, write};
 use crate::spec::Limits;
@@ -105,11 +103,9 @@ impl Group {
         write(&self.at("pids")?.join("pids.max"), limits.pids)
     }
 
-    pub(super) fn attach(&self, pid: Pid) -> io::Result<()> {
-        for (_, directory) in &self.directories {
-            write(&directory.join("cgroup.procs"), pid.as_raw_nonzero())?;
-        }
-        Ok(())
+    pub(super) fn doors(&self) -> io::Result<Vec<File>> {
+        let tasks = self.directories.iter().map(|(_, directory)| directory.join("tasks"));
+        tasks.map(|tasks| File::options().write(true).open(tasks)).collect()
     }
 
     pub(super) fn freeze(&self, frozen: bool) -> io::Result<()> {
