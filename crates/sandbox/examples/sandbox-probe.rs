@@ -167,10 +167,11 @@ fn attempt(what: &[&str]) -> io::Result<String> {
             let address = SocketAddr::from_abstract_name(name)?;
             UnixStream::connect_addr(&address).map(|_| String::new())
         }
-        ["socket", family, kind] => {
+        ["socket", family, kind, protocol] => {
             let number = |text: &str| text.parse().unwrap_or(0);
             // SAFETY: no pointers.
-            checked(unsafe { libc::socket(number(family), number(kind), 0) }.into())
+            let socket = unsafe { libc::socket(number(family), number(kind), number(protocol)) };
+            checked(socket.into())
         }
         ["signal", pid] => {
             // SAFETY: no pointers.
@@ -204,6 +205,52 @@ fn attempt(what: &[&str]) -> io::Result<String> {
         }
         ["clone3"] => call(libc::SYS_clone3, [0; 5]),
         ["setns"] => call(libc::SYS_setns, [0; 5]),
+        ["aio"] => call(libc::SYS_io_setup, [8, 0, 0, 0, 0]),
+        ["inotify"] => call(libc::SYS_inotify_init1, [0; 5]),
+        ["fanotify"] => call(libc::SYS_fanotify_init, [0; 5]),
+        ["sync"] => call(libc::SYS_sync, [0; 5]),
+        ["huge-map"] => {
+            let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB;
+            call(libc::SYS_mmap, [0, 2 << 20, libc::PROT_READ as usize, flags as usize, usize::MAX])
+        }
+        ["huge-file"] => {
+            let name = string("x");
+            let name = name.as_ptr().expose_provenance();
+            call(libc::SYS_memfd_create, [name, libc::MFD_HUGETLB as usize, 0, 0, 0])
+        }
+        ["huge-shm"] => call(libc::SYS_shmget, [0, 2 << 20, libc::SHM_HUGETLB as usize, 0, 0]),
+        ["filter"] => call(libc::SYS_seccomp, [1, 0, 0, 0, 0]),
+        ["filter-by-prctl"] => call(libc::SYS_prctl, [libc::PR_SET_SECCOMP as usize, 2, 0, 0, 0]),
+        ["lease", path] => {
+            let file = std::fs::File::open(path)?;
+            let file = std::os::fd::AsRawFd::as_raw_fd(&file) as usize;
+            let lease = [file, libc::F_SETLEASE as usize, libc::F_RDLCK as usize, 0, 0];
+            call(libc::SYS_fcntl, lease)
+        }
+        ["socket-filter"] => {
+            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            let socket = std::os::fd::AsRawFd::as_raw_fd(&socket) as usize;
+            let (level, option) = (libc::SOL_SOCKET as usize, libc::SO_ATTACH_FILTER as usize);
+            call(libc::SYS_setsockopt, [socket, level, option, 0, 0])
+        }
+        ["timers", most] => {
+            for number in 0..most.parse().unwrap_or(0) {
+                let mut timer = std::mem::MaybeUninit::<libc::timer_t>::zeroed();
+                let made = call(
+                    libc::SYS_timer_create,
+                    [0, 0, timer.as_mut_ptr().expose_provenance(), 0, 0],
+                );
+                made.map_err(|error| io::Error::other(format!("after {number}: {error}")))?;
+            }
+            Ok(String::new())
+        }
+        ["files", directory, most] => {
+            for number in 0..most.parse().unwrap_or(0) {
+                let made = std::fs::File::create(format!("{directory}/{number}"));
+                made.map_err(|error| io::Error::other(format!("after {number}: {error}")))?;
+            }
+            Ok(String::new())
+        }
         ["keyctl"] => call(libc::SYS_keyctl, [0; 5]),
         ["add_key"] => call(libc::SYS_add_key, [0; 5]),
         ["bpf"] => call(libc::SYS_bpf, [0; 5]),

@@ -99,7 +99,7 @@ impl Spawner {
         };
         let shared = Arc::new(Shared {
             socket: Arc::clone(&socket),
-            next: AtomicU64::new(1),
+            next: AtomicU64::new(first_id()),
             waiting: Mutex::default(),
             kind: cgroups,
             problems,
@@ -146,13 +146,23 @@ impl Spawner {
         self.shared.lock().insert(id, waiting);
         let sandbox =
             Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listener: None };
-        self.shared.ask(&Request::Spawn { id, limits: spec.limits }, &sent).await?;
+        let request = Request::Spawn { id, limits: spec.limits, descriptors: sent.len() };
+        if let Err(error) = self.shared.ask(&request, &sent).await {
+            self.shared.lock().remove(&id);
+            return Err(error.into());
+        }
         drop(sent);
         drop(status_inside);
 
         let listener = listener.map(|(outside, _)| outside);
         sandbox.begun(status, failure, listener).await
     }
+}
+
+/// Ids begin where no earlier spawner of the same name has been: groups are named by them.
+fn first_id() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(1, |now| now.as_micros() as u64)
 }
 
 fn seqpacket() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -262,7 +272,7 @@ impl Sandbox {
     async fn begun(
         mut self,
         status: OwnedFd,
-        failure: oneshot::Receiver<String>,
+        mut failure: oneshot::Receiver<String>,
         listener: Option<OwnedFd>,
     ) -> Result<Self, SpawnError> {
         rustix::io::ioctl_fionbio(&status, true).map_err(io::Error::from)?;
@@ -270,7 +280,7 @@ impl Sandbox {
         let mut lines = tokio::io::BufReader::new(status).lines();
         let first = tokio::select! {
             biased;
-            Ok(reason) = failure => return Err(SpawnError::Host(reason)),
+            Ok(reason) = &mut failure => return Err(SpawnError::Host(reason)),
             line = lines.next_line() => line?,
         };
         match first.as_deref().map(serde_json::from_str) {
@@ -278,7 +288,17 @@ impl Sandbox {
             Some(Ok(Status::Failed { step, error })) => {
                 return Err(SpawnError::Program { step, error });
             }
-            _ => return Err(SpawnError::Host("it ended before its program began".into())),
+            // The pipe has closed; the spawner's reason, or its init's end, is on its way.
+            _ => {
+                return Err(SpawnError::Host(tokio::select! {
+                    biased;
+                    Ok(reason) = failure => reason,
+                    ended = self.ended() => match ended.out_of_memory {
+                        true => "its memory was full before its program began".into(),
+                        false => format!("it ended before its program began ({:?})", ended.exit),
+                    },
+                }));
+            }
         }
         if let Some(listener) = listener {
             // It was sent before the program was started.

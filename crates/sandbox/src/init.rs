@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 
+use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, ipproto};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions};
@@ -24,6 +25,8 @@ use crate::wire::{self, Status};
 pub(crate) const INSIDE: u32 = 1000;
 /// Above the numbers that programs ask for.
 const ASIDE: i32 = 200;
+/// Signals that wait, and timers: the host counts them for the node's user.
+const SIGNALS: u64 = 256;
 /// Sandboxes do not make namespaces, even those that seccomp would let through.
 const NO_MORE: [&str; 8] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];
 
@@ -61,7 +64,8 @@ impl Init<'_> {
 
     fn build(self) -> Result<(Program, Vec<OwnedFd>), Failed> {
         let mut go = [0u8; 1];
-        File::from(self.go).read_exact(&mut go).step(|| "wait for an identity".into())?;
+        let mut alive = File::from(self.go);
+        alive.read_exact(&mut go).step(|| "wait for an identity".into())?;
         for mut door in self.doors {
             door.write_all(b"0").step(|| "enter a cgroup".into())?;
         }
@@ -73,7 +77,16 @@ impl Init<'_> {
         let spec: Spec =
             serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
 
+        // The kernel would rather take sandboxes than the node. One that is given up already stays.
+        let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         take_identity()?;
+        // The spawner may have ended before it was asked for its death.
+        let mut polled = [PollFd::new(&alive, PollFlags::empty())];
+        let now = rustix::event::Timespec::default();
+        rustix::event::poll(&mut polled, Some(&now)).step(|| "look for the spawner".into())?;
+        if polled[0].revents().contains(PollFlags::HUP) {
+            std::process::exit(125);
+        }
         let mut descriptors = self.descriptors;
         if let Some(port) = spec.listen {
             let to = descriptors.pop();
@@ -87,7 +100,16 @@ impl Init<'_> {
             let path = format!("/proc/sys/user/max_{kind}_namespaces");
             std::fs::write(&path, "0").step(|| format!("write {path}"))?;
         }
-        limit(Resource::Core, 0)?;
+        for (resource, most) in [
+            (Resource::Core, 0),
+            (Resource::Rtprio, 0),
+            (Resource::Nice, 0),
+            (Resource::Msgqueue, 0),
+            (Resource::Sigpending, SIGNALS),
+            (Resource::Nproc, spec.limits.pids.into()),
+        ] {
+            limit(resource, most)?;
+        }
         let program = Program::of(&spec).step(|| "read the spec".into())?;
         give_up_powers(self.filters)?;
         Ok((program, descriptors))
@@ -141,6 +163,8 @@ fn hand_out_listener(port: u16, to: &OwnedFd) -> Result<(), Failed> {
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), Failed> {
+    // Nobody gives more than there is.
+    let most = rustix::process::getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
     let most = Rlimit { current: Some(most), maximum: Some(most) };
     rustix::process::setrlimit(resource, most).step(|| format!("limit {resource:?}"))
 }
@@ -185,7 +209,7 @@ fn landlock() -> Result<(), Failed> {
             .create()?
             .add_rules(path_beneath_rules(["/"], read))?
             .add_rules(path_beneath_rules(["/tmp", "/dev/shm"], all))?
-            .add_rules(path_beneath_rules(["/dev", "/proc"], use_devices))?
+            .add_rules(path_beneath_rules(["/dev"], use_devices))?
             .restrict_self()?;
         Ok(())
     };

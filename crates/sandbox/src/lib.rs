@@ -11,6 +11,7 @@
 
 mod cgroup;
 mod handle;
+mod identity;
 mod init;
 mod root;
 mod seccomp;

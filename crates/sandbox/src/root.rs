@@ -14,13 +14,15 @@ use crate::spec::{Bind, Limits};
 use crate::sys::{MountAttributes, restrict_mount};
 
 /// Files of the host that programs expect, beside its libraries.
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
     "/etc/alternatives",
-    "/etc/ssl",
-    "/etc/pki",
+    "/etc/ssl/certs",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/ca-trust",
+    "/etc/pki/tls/certs",
 ];
 /// Directories of the host that hold programs and libraries; where the host has links, so has the
 /// sandbox.
@@ -42,6 +44,31 @@ const MADE: [(&str, &str); 5] = [
 const ROOT_SIZE: &str = "2m";
 /// Shared memory, in bytes; it counts as the sandbox's memory.
 const SHM_SIZE: u64 = 64 << 20;
+
+/// Room for one file for so many bytes of a file system in memory: names cost memory too.
+const BYTES_PER_FILE: u64 = 16 << 10;
+
+/// Refuses binds inside one another, and those over what every sandbox has. A link in the outer one
+/// would lead the making of the inner one's place to the host, which is still the root then.
+fn refuse_nested(binds: &[Bind]) -> Result<(), Failed> {
+    let own = SYSTEM.iter().chain(&FILES).chain(&["/etc", "/dev", "/proc", "/tmp"]).map(Path::new);
+    let own: Vec<&Path> = own.collect();
+    for (index, bind) in binds.iter().enumerate() {
+        let target = &bind.target;
+        let others = binds.iter().enumerate().filter(|(other, _)| *other != index);
+        let others = others.map(|(_, bind)| bind.target.as_path()).chain(own.iter().copied());
+        for other in others {
+            if target.starts_with(other) || other.starts_with(target) {
+                let error = io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    format!("it lies inside of {} or around it", other.display()),
+                );
+                return Err(Failed { step: format!("bind {}", target.display()), error });
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Says which step failed.
 pub(crate) trait Step<T> {
@@ -65,6 +92,7 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
 
 /// Makes the root and enters it. The caller is in mount and user namespaces of its own.
 pub(crate) fn enter(binds: &[Bind], limits: &Limits) -> Result<(), Failed> {
+    refuse_nested(binds)?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     rustix::mount::mount_change("/", private).step(|| "cut mounts off from the host".into())?;
 
@@ -123,10 +151,12 @@ pub(crate) fn enter(binds: &[Bind], limits: &Limits) -> Result<(), Failed> {
         std::os::unix::fs::symlink(target, Path::new("dev").join(name))
             .step(|| format!("link /dev/{name}"))?;
     }
-    let size = limits.tmp.to_string();
-    attach(&memory("tmp", &[("size", &size), ("mode", "1777")])?, "tmp")?;
-    let size = SHM_SIZE.min(limits.memory / 2).to_string();
-    attach(&memory("shm", &[("size", &size), ("mode", "1777")])?, "dev/shm")?;
+    let scratch = |name: &str, size: u64| {
+        let (files, size) = ((size / BYTES_PER_FILE).max(1024).to_string(), size.to_string());
+        memory(name, &[("size", &size), ("nr_inodes", &files), ("mode", "1777")])
+    };
+    attach(&scratch("tmp", limits.tmp)?, "tmp")?;
+    attach(&scratch("shm", SHM_SIZE.min(limits.memory / 2))?, "dev/shm")?;
     attach(&file_system("proc", "proc", &[])?, "proc")?;
 
     rustix::process::pivot_root(".", ".").step(|| "make the new root the root".into())?;

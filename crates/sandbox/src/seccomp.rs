@@ -61,10 +61,7 @@ const FILES: &[c_long] = &[
     SYS_fsync,
     SYS_fdatasync,
     SYS_sync_file_range,
-    SYS_sync,
-    SYS_syncfs,
     SYS_flock,
-    SYS_fcntl,
     SYS_dup,
     SYS_dup3,
     SYS_pipe2,
@@ -75,10 +72,6 @@ const FILES: &[c_long] = &[
     SYS_copy_file_range,
     SYS_fadvise64,
     SYS_readahead,
-    SYS_inotify_init1,
-    SYS_inotify_add_watch,
-    SYS_inotify_rm_watch,
-    SYS_memfd_create,
     SYS_getxattr,
     SYS_lgetxattr,
     SYS_fgetxattr,
@@ -107,17 +100,11 @@ const EVENTS: &[c_long] = &[
     SYS_timerfd_create,
     SYS_timerfd_settime,
     SYS_timerfd_gettime,
-    SYS_io_setup,
-    SYS_io_destroy,
-    SYS_io_submit,
-    SYS_io_cancel,
-    SYS_io_getevents,
 ];
 
 /// Memory of the process itself.
 const MEMORY: &[c_long] = &[
     SYS_brk,
-    SYS_mmap,
     SYS_munmap,
     SYS_mprotect,
     SYS_mremap,
@@ -136,7 +123,6 @@ const MEMORY: &[c_long] = &[
     SYS_get_mempolicy,
     SYS_mbind,
     SYS_set_mempolicy,
-    SYS_shmget,
     SYS_shmat,
     SYS_shmdt,
     SYS_shmctl,
@@ -186,13 +172,11 @@ const PROCESSES: &[c_long] = &[
     SYS_getrusage,
     SYS_times,
     SYS_getcpu,
-    SYS_prctl,
     SYS_rseq,
     SYS_pidfd_open,
     SYS_pidfd_send_signal,
     SYS_capget,
     SYS_capset,
-    SYS_seccomp,
     SYS_landlock_create_ruleset,
     SYS_landlock_add_rule,
     SYS_landlock_restrict_self,
@@ -265,10 +249,9 @@ const SOCKETS: &[c_long] = &[
     SYS_recvmmsg,
     SYS_shutdown,
     SYS_getsockopt,
-    SYS_setsockopt,
 ];
 
-/// System V's and POSIX's queues and semaphores, in the sandbox's own namespace.
+/// System V's queues and semaphores, in the sandbox's own namespace.
 const QUEUES: &[c_long] = &[
     SYS_semget,
     SYS_semop,
@@ -278,12 +261,6 @@ const QUEUES: &[c_long] = &[
     SYS_msgsnd,
     SYS_msgrcv,
     SYS_msgctl,
-    SYS_mq_open,
-    SYS_mq_unlink,
-    SYS_mq_timedsend,
-    SYS_mq_timedreceive,
-    SYS_mq_notify,
-    SYS_mq_getsetattr,
 ];
 
 /// What the system is.
@@ -319,7 +296,6 @@ const ARCHITECTURE: &[c_long] = &[
     SYS_epoll_wait,
     SYS_eventfd,
     SYS_signalfd,
-    SYS_inotify_init,
     SYS_fork,
     SYS_vfork,
     SYS_getpgrp,
@@ -332,12 +308,28 @@ const ARCHITECTURE: &[c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const ARCHITECTURE: &[c_long] = &[];
 
-/// What has a way around it, which libraries take when they see `ENOSYS`: `clone3` hides its flags from
-/// this filter, and the others are ways out of the list above.
-const DONE_WITHOUT: &[c_long] = &[SYS_clone3, SYS_io_uring_setup, SYS_memfd_secret];
+/// What has a way around it, which programs take when they see `ENOSYS`. `clone3` hides its flags from
+/// a filter; the rest takes from what the whole host shares: AIO and watches are counted for the
+/// node's user, and a watch sees what others do with files.
+const DONE_WITHOUT: &[c_long] = &[
+    SYS_clone3,
+    SYS_io_uring_setup,
+    SYS_memfd_secret,
+    SYS_io_setup,
+    SYS_inotify_init1,
+    #[cfg(target_arch = "x86_64")]
+    SYS_inotify_init,
+    SYS_fanotify_init,
+];
+
+/// What does nothing and succeeds: writing back the host's file systems is the host's to do.
+const LEFT_OUT: &[c_long] = &[SYS_sync, SYS_syncfs];
 
 /// Kinds of sockets: the sandbox's own loopback and sockets in its files. No netlink, vsock, packets.
 const FAMILIES: &[c_int] = &[AF_UNIX, AF_INET, AF_INET6];
+
+/// Protocols of sockets: the family's usual one, TCP and UDP. Others would load modules of the host.
+const PROTOCOLS: &[c_int] = &[0, IPPROTO_TCP, IPPROTO_UDP];
 
 /// Flags of `clone` that make namespaces.
 const NAMESPACES: c_int = CLONE_NEWNS
@@ -350,45 +342,76 @@ const NAMESPACES: c_int = CLONE_NEWNS
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters, in the order in which they are installed: where two refuse, the later one's error
-/// is what the program sees.
+/// The filters, in the order in which they are installed. The last one leaves room for no other.
 pub(crate) fn programs() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let arch = TargetArch::try_from(ARCH)?;
-    let mut allowed: Rules = [
-        FILES,
-        EVENTS,
-        MEMORY,
-        PROCESSES,
-        IDENTITY,
-        SIGNALS,
-        TIME,
-        SOCKETS,
-        QUEUES,
-        SYSTEM,
-        ARCHITECTURE,
-    ]
-    .concat()
-    .into_iter()
-    .map(|call| (call, Vec::new()))
-    .collect();
-    let only = |argument, operation, value: u64| -> Result<SeccompRule, seccompiler::Error> {
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value)?;
-        Ok(SeccompRule::new(vec![condition])?)
-    };
-    let mut families = Vec::new();
-    for family in FAMILIES {
-        families.push(only(0, SeccompCmpOp::Eq, *family as u64)?);
-    }
-    allowed.insert(SYS_socketpair, families.clone());
-    allowed.insert(SYS_socket, families);
-    let no_namespace = SeccompCmpOp::MaskedEq(NAMESPACES as u64);
-    allowed.insert(SYS_clone, vec![only(0, no_namespace, 0)?]);
-    // A terminal's input could be faked for whoever reads it next.
-    allowed.insert(SYS_ioctl, vec![only(1, SeccompCmpOp::Ne, TIOCSTI)?]);
+    let always = |calls: &[c_long]| -> Rules { calls.iter().map(|call| (*call, vec![])).collect() };
+    let mut allowed = always(
+        &[
+            FILES,
+            EVENTS,
+            MEMORY,
+            PROCESSES,
+            IDENTITY,
+            SIGNALS,
+            TIME,
+            SOCKETS,
+            QUEUES,
+            SYSTEM,
+            ARCHITECTURE,
+            DONE_WITHOUT,
+            LEFT_OUT,
+        ]
+        .concat(),
+    );
+    allowed.extend(conditional()?);
 
     let refused = |error: c_int| SeccompAction::Errno(error as u32);
-    let first = SeccompFilter::new(allowed, refused(EPERM), SeccompAction::Allow, arch)?;
-    let without = DONE_WITHOUT.iter().map(|call| (*call, Vec::new())).collect();
-    let second = SeccompFilter::new(without, SeccompAction::Allow, refused(ENOSYS), arch)?;
-    Ok(vec![first.try_into()?, second.try_into()?])
+    let pass = SeccompAction::Allow;
+    let without = SeccompFilter::new(always(DONE_WITHOUT), pass.clone(), refused(ENOSYS), arch)?;
+    let left_out = SeccompFilter::new(always(LEFT_OUT), pass.clone(), refused(0), arch)?;
+    let list = SeccompFilter::new(allowed, refused(EPERM), pass, arch)?;
+    [without, left_out, list].into_iter().map(|filter| Ok(filter.try_into()?)).collect()
+}
+
+/// Calls that are allowed with some arguments.
+fn conditional() -> Result<Rules, seccompiler::Error> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
+    let is = |argument, operation, value: i64| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value as u64)
+    };
+    let when = |conditions: Vec<SeccompCondition>| SeccompRule::new(conditions);
+    let without = |argument, flags: c_int| is(argument, MaskedEq(flags as u64), 0);
+
+    let mut sockets = Vec::new();
+    for family in FAMILIES {
+        for protocol in PROTOCOLS {
+            let family = is(0, Eq, i64::from(*family))?;
+            sockets.push(when(vec![family, is(2, Eq, i64::from(*protocol))?])?);
+        }
+    }
+    let not_of_sockets = is(1, Ne, i64::from(SOL_SOCKET))?;
+    let no_filter = vec![
+        is(2, Ne, i64::from(SO_ATTACH_FILTER))?,
+        is(2, Ne, i64::from(SO_ATTACH_REUSEPORT_CBPF))?,
+    ];
+    Ok(Rules::from([
+        (SYS_socket, sockets.clone()),
+        (SYS_socketpair, sockets),
+        (SYS_clone, vec![when(vec![without(0, NAMESPACES)?])?]),
+        // A terminal's input could be faked for whoever reads it next.
+        (SYS_ioctl, vec![when(vec![is(1, Ne, TIOCSTI as i64)?])?]),
+        // Leases make others wait who open the file, and notices tell what they do with it.
+        (
+            SYS_fcntl,
+            vec![when(vec![is(1, Ne, i64::from(F_SETLEASE))?, is(1, Ne, i64::from(F_NOTIFY))?])?],
+        ),
+        // Huge pages do not count as the sandbox's memory.
+        (SYS_mmap, vec![when(vec![without(3, MAP_HUGETLB)?])?]),
+        (SYS_memfd_create, vec![when(vec![without(1, MFD_HUGETLB as c_int)?])?]),
+        (SYS_shmget, vec![when(vec![without(2, SHM_HUGETLB)?])?]),
+        // Filters are compiled into memory that the whole host shares.
+        (SYS_prctl, vec![when(vec![is(0, Ne, i64::from(PR_SET_SECCOMP))?])?]),
+        (SYS_setsockopt, vec![when(vec![not_of_sockets])?, when(no_filter)?]),
+    ]))
 }

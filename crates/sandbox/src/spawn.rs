@@ -16,9 +16,9 @@ use crate::spec::{Ended, Exit, Limits};
 use crate::sys::{self, Forked};
 
 /// Users of the host that sandboxes are, where the spawner may choose: no other software's range.
-const HOST_USERS: u32 = 1_900_000_000;
+pub(crate) const HOST_USERS: u32 = 1_900_000_000;
 /// How many of them are used in turn.
-const HOST_USERS_COUNT: u64 = 65_536;
+pub(crate) const HOST_USERS_COUNT: u64 = 65_536;
 
 /// Whose powers the spawner has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(crate) enum Powers {
 pub(crate) struct Child {
     pid: Pid,
     pidfd: OwnedFd,
+    /// Closes with the spawner: an init that has not yet asked to end with it sees that.
+    _alive: OwnedFd,
     group: Group,
     before: Usage,
 }
@@ -64,9 +66,9 @@ pub(crate) fn spawn(
         // Its failure is told already; the next start clears what stays.
         let _ = group.remove();
     }
-    let (pid, pidfd) = made.map_err(|error| format!("start a sandbox: {error}"))?;
+    let (pid, pidfd, alive) = made.map_err(|error| format!("start a sandbox: {error}"))?;
     let before = group.usage();
-    Ok(Child { pid, pidfd, group, before })
+    Ok(Child { pid, pidfd, _alive: alive, group, before })
 }
 
 struct Parts {
@@ -75,7 +77,12 @@ struct Parts {
     status: OwnedFd,
 }
 
-fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<(Pid, OwnedFd)> {
+fn begin(
+    group: &Group,
+    means: &Means,
+    id: u64,
+    parts: Parts,
+) -> io::Result<(Pid, OwnedFd, OwnedFd)> {
     let (go, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let (born_in, doors) = (group.descriptor()?, group.doors()?);
     // SAFETY: the spawner has one thread.
@@ -98,7 +105,7 @@ fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<(Pid
                 rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
                 return Err(error);
             }
-            Ok((pid, pidfd))
+            Ok((pid, pidfd, ready))
         }
     }
 }
@@ -127,11 +134,12 @@ impl Child {
 
     /// Ends all its processes: those of a pid namespace end with its first.
     pub(crate) fn kill(&self) -> io::Result<()> {
+        rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL)?;
         // With cgroups v1 a frozen process dies only when it is thawed.
-        if !matches!(self.group, Group::None) {
-            self.group.freeze(false)?;
+        match self.group {
+            Group::None => Ok(()),
+            _ => self.group.freeze(false),
         }
-        Ok(rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL)?)
     }
 
     pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {

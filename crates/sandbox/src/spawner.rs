@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::thread::UnshareFlags;
 
 use crate::cgroup::Cgroups;
+use crate::identity;
 use crate::spawn::{Child, Means, Powers, spawn};
 use crate::wire::{self, Report, Request};
 
@@ -37,8 +38,12 @@ fn run(name: &str) -> io::Result<()> {
     let socket = take_socket()?;
     // A terminal's Ctrl-C is the node's to answer.
     let _ = rustix::process::setsid();
-    let (cgroups, problems) = Cgroups::open(name);
+    let (cgroups, mut problems) = Cgroups::open(name);
+    raise_descriptors();
     let powers = gather_powers()?;
+    if powers == Powers::Own {
+        problems.extend(identity::groups());
+    }
     let filters = crate::seccomp::programs().map_err(io::Error::other)?;
     let ready = Report::Ready { cgroups: cgroups.kind(), problems };
     wire::send(&socket, &ready, &[])?;
@@ -47,6 +52,14 @@ fn run(name: &str) -> io::Result<()> {
     let served = service.serve();
     service.end();
     served
+}
+
+/// Each sandbox holds descriptors here.
+fn raise_descriptors() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // With the present ones it makes fewer sandboxes, and says when they are used up.
+    let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, most);
 }
 
 #[allow(unsafe_code, reason = "takes the descriptor that its parent placed")]
@@ -65,8 +78,18 @@ fn gather_powers() -> io::Result<Powers> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     // SAFETY: this process has one thread and holds no reference to what it unshares.
     let unshare = |flags| unsafe { rustix::thread::unshare_unsafe(flags) };
-    if user.is_root() && unshare(UnshareFlags::NEWNS).is_ok() {
-        return Ok(Powers::Root);
+    match user.is_root().then(identity::root).transpose()? {
+        Some(identity::Root::OfHost) => {
+            // Not its own namespace instead: sandboxes would be the host's root outside.
+            unshare(UnshareFlags::NEWNS).map_err(|error| {
+                io::Error::other(format!(
+                    "root may make no mounts here ({error}): give the node CAP_SYS_ADMIN, or run it \
+                     as an ordinary user"
+                ))
+            })?;
+            return Ok(Powers::Root);
+        }
+        Some(identity::Root::OfNamespace) | None => {}
     }
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
@@ -123,7 +146,12 @@ impl Service {
 
     fn answer(&mut self, request: Request, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         match request {
-            Request::Spawn { id, limits } => match spawn(&self.means, id, &limits, descriptors) {
+            Request::Spawn { id, descriptors: sent, .. } if sent != descriptors.len() => {
+                let reason = "descriptors were lost on the way: too many are open".to_owned();
+                self.tell(&Report::Failed { id, reason })?;
+            }
+            Request::Spawn { id, limits, .. } => match spawn(&self.means, id, &limits, descriptors)
+            {
                 Ok(child) => {
                     self.children.insert(id, child);
                 }

@@ -25,7 +25,7 @@ pub(crate) const MOST_DESCRIPTORS: usize = 16;
 pub(crate) enum Request {
     /// A sandbox. With it come its [`Spec`](crate::Spec) as a file, the sockets that it shall
     /// have, and last the pipe on which it tells how it fares.
-    Spawn { id: u64, limits: Limits },
+    Spawn { id: u64, limits: Limits, descriptors: usize },
     /// The end of a sandbox, whatever it does.
     Kill { id: u64 },
     /// That a sandbox stands still, or goes on.

@@ -167,19 +167,41 @@ fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Ends what an earlier process left in the groups below `base`, and removes them.
-fn clear(base: &Path) {
-    let Ok(entries) = fs::read_dir(base) else { return };
-    for group in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+/// Ends the processes that an earlier spawner left in the groups below `base`.
+fn end_all(base: &Path) {
+    for group in groups(base) {
         for pid in fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default().lines() {
             if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
                 // It may have ended meanwhile.
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }
-        // One whose processes are still ending is removed by the next start.
-        let _ = remove(&group);
+        let state = group.join("freezer.state");
+        if state.exists() {
+            // Frozen ones die when they are thawed, with version 1.
+            let _ = fs::write(state, "THAWED");
+        }
     }
+}
+
+/// Removes the groups below `base`, whose processes are ending.
+fn remove_all(base: &Path) {
+    for group in groups(base) {
+        // Their end takes a moment that nothing tells of.
+        for _ in 0..100 {
+            match remove(&group) {
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                _ => break,
+            }
+        }
+    }
+}
+
+fn groups(base: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(base).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir())
 }
 
 /// A line of `/proc/self/mountinfo`: which part of the file system is mounted where.

@@ -4,7 +4,9 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Usage, clear, mounts, quota, read_key, read_number, remove, seen, write};
+use super::{
+    Usage, end_all, mounts, quota, read_key, read_number, remove, remove_all, seen, write,
+};
 use crate::spec::Limits;
 
 /// Controllers that hold limits: without one of them nothing is made.
@@ -50,13 +52,17 @@ impl Tree {
         if !missing.is_empty() {
             return Err(format!("cgroup v1 has no {} controller", missing.join(", ")));
         }
-        for (_, base) in &bases {
+        // From here on its drop takes back what is made.
+        let tree = Self { bases };
+        for (_, base) in &tree.bases {
             match fs::create_dir(base) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => clear(base),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => end_all(base),
                 other => other.map_err(|error| format!("make {}: {error}", base.display()))?,
             }
         }
-        Ok(Some(Self { bases }))
+        // In all trees they have ended before they are gone from one.
+        tree.bases.iter().for_each(|(_, base)| remove_all(base));
+        Ok(Some(tree))
     }
 
     pub(super) fn make(&self, id: u64, limits: &Limits) -> io::Result<Group> {
@@ -96,6 +102,11 @@ impl Group {
         if swap.exists() {
             write(&swap, limits.memory)?;
         }
+        // What waits in sockets is the host's memory else; kernels without it count it all together.
+        let sockets = memory.join("memory.kmem.tcp.limit_in_bytes");
+        if sockets.exists() {
+            write(&sockets, limits.memory / 4)?;
+        }
         let (quota, period) = quota(limits.cpu);
         let cpu = self.at("cpu")?;
         write(&cpu.join("cpu.cfs_period_us"), period)?;
@@ -127,6 +138,8 @@ impl Group {
     }
 
     pub(super) fn remove(&self) -> io::Result<()> {
-        self.directories.iter().try_for_each(|(_, directory)| remove(directory))
+        // All are tried, whatever becomes of one.
+        let results: Vec<_> = self.directories.iter().map(|(_, path)| remove(path)).collect();
+        results.into_iter().collect()
     }
 }

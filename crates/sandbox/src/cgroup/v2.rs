@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::{Usage, clear, mounts, quota, read_key, read_number, remove, seen, write};
+use super::{
+    Usage, end_all, mounts, quota, read_key, read_number, remove, remove_all, seen, write,
+};
 use crate::spec::Limits;
 
 /// Controllers that hold limits.
@@ -37,6 +39,8 @@ impl Tree {
         let Some(path) = own.lines().find_map(|line| line.strip_prefix("0::")) else {
             return Ok(None);
         };
+        // An earlier start of the same service left this process's parent there.
+        let path = path.strip_suffix("/node").unwrap_or(path);
         Self::inside(&seen(&mount, path), name)
     }
 
@@ -60,7 +64,10 @@ impl Tree {
         delegate(own).map_err(told)?;
         let base = own.join(name);
         match fs::create_dir(&base) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => clear(&base),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                end_all(&base);
+                remove_all(&base);
+            }
             other => other.map_err(told)?,
         }
         delegate(&base).map_err(told)?;
