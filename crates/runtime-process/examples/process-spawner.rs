@@ -1,0 +1,7 @@
+//! The spawner that the tests of this crate use.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mayfly_sandbox::spawner_main(&std::env::args().nth(1).unwrap_or_default())
+}

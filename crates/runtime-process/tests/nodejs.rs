@@ -1,0 +1,370 @@
+//! Functions in sandboxed Node.js processes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use mayfly_runtime_api::{
+    Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
+    Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
+};
+use mayfly_runtime_process::{Language, Options, ProcessRuntime};
+use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
+use mayfly_types::{
+    AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
+    Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+};
+
+struct Code(PathBuf);
+
+#[async_trait]
+impl CodeStore for Code {
+    async fn directory(&self, _: &TenantName, _: Digest) -> Result<PathBuf, Fault> {
+        Ok(self.0.clone())
+    }
+}
+
+#[derive(Default)]
+struct Lines(Mutex<Vec<(Option<InvocationId>, LogLevel, String)>>);
+
+impl LogSink for Lines {
+    fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
+        self.0.lock().unwrap().push((invocation, level, message.to_owned()));
+    }
+}
+
+struct Function {
+    runtime: ProcessRuntime,
+    config: FunctionConfig,
+    lines: Arc<Lines>,
+    /// Whether this host holds limits of memory.
+    limited: bool,
+    _directory: tempfile::TempDir,
+}
+
+/// A function of the files, on a node of its own.
+async fn function(files: &[(&str, &str)], change: impl FnOnce(&mut FunctionConfig)) -> Function {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NODES: AtomicU32 = AtomicU32::new(0);
+    let directory = tempfile::tempdir().unwrap();
+    // Whoever the sandbox is on this host reads its code.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let code = directory.path().join("code");
+    std::fs::create_dir(&code).unwrap();
+    for (name, content) in files {
+        std::fs::write(code.join(name), content).unwrap();
+    }
+    let mut example = std::env::current_exe().unwrap();
+    example.pop();
+    example.pop();
+    let number = NODES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("mayfly-test-{}-{number}", std::process::id());
+    let command = vec![example.join("examples/process-spawner").into(), name.into()];
+    let spawner = Spawner::start(SpawnerOptions { command }).await.unwrap();
+    let limited = spawner.cgroups() != CgroupKind::None;
+    let language = Language::nodejs(&std::env::var_os("PATH").unwrap()).unwrap();
+    let runtime = ProcessRuntime::new(Options {
+        spawner,
+        language,
+        bootstraps: directory.path().join("bootstraps"),
+        code: Arc::new(Code(code)),
+        idle: Duration::from_secs(60),
+    });
+    let mut config = FunctionConfig {
+        runtime: RuntimeKind::Nodejs,
+        entry: files[0].0.to_owned(),
+        handler: None,
+        memory: ByteSize::mb(256),
+        cpu: 1.0,
+        disk: ByteSize::mb(64),
+        timeout: TimeSpan::millis(20_000),
+        concurrency: None,
+        isolation: Isolation::Instance,
+        env: [("COLOUR".to_owned(), "green".to_owned())].into(),
+        secrets: Vec::new(),
+        egress: Vec::new(),
+        written: WrittenLimits::default(),
+    };
+    change(&mut config);
+    Function {
+        runtime: runtime.unwrap(),
+        config,
+        lines: Arc::default(),
+        limited,
+        _directory: directory,
+    }
+}
+
+impl Function {
+    async fn prepare(&self) -> Result<HandlerStyle, PrepareError> {
+        let request = PrepareRequest {
+            tenant: TenantName::fallback(),
+            artifact: Digest::of(b"code"),
+            config: self.config.clone(),
+        };
+        self.runtime.prepare(request).await.map(|prepared| prepared.style)
+    }
+
+    async fn start(&self) -> Arc<dyn Instance> {
+        let style = self.prepare().await.unwrap_or_else(|error| panic!("{error}"));
+        let app = AppKey::new(TenantName::fallback(), "app".parse().unwrap());
+        let function = "function".parse().unwrap();
+        let revision =
+            Revision::new(app, function, Digest::of(b"code"), self.config.clone(), style);
+        let request = StartRequest {
+            revision: Arc::new(revision),
+            secrets: Arc::new([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
+            logs: self.lines.clone(),
+        };
+        self.runtime.start(request).await.unwrap()
+    }
+
+    fn call(&self, payload: Payload) -> Call {
+        let deadline = Instant::now() + self.config.timeout.as_duration();
+        Call { id: InvocationId::new(), payload, deadline }
+    }
+
+    async fn event(&self, instance: &Arc<dyn Instance>, json: &str) -> Result<String, Failure> {
+        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
+        let call = self.call(Payload::Event(event));
+        match Arc::clone(instance).run(call).await? {
+            Reply::Event { json, rest } => {
+                assert_eq!(outcome(rest).await.status, OutcomeStatus::Ok);
+                Ok(String::from_utf8(json.to_vec()).unwrap())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn get(
+        &self,
+        instance: &Arc<dyn Instance>,
+        path: &str,
+        body: Body,
+    ) -> (u16, HeaderMap, String, Outcome) {
+        let request = HttpRequest {
+            method: if matches!(body, Body::Empty) { Method::GET } else { Method::POST },
+            url: format!("http://app.localhost{path}"),
+            headers: HeaderMap::new(),
+            body,
+            route: None,
+            params: Vec::new(),
+            remote: None,
+            version: http::Version::HTTP_11,
+        };
+        match Arc::clone(instance).run(self.call(Payload::Http(request))).await {
+            Ok(Reply::Http { head, body: ReplyBody::Running(mut stream) }) => {
+                let mut all = Vec::new();
+                while let Some(piece) =
+                    std::future::poll_fn(|cx| stream.as_mut().poll_data(cx)).await
+                {
+                    all.extend_from_slice(&piece.unwrap());
+                }
+                let text = String::from_utf8(all).unwrap();
+                (
+                    head.status.as_u16(),
+                    head.headers,
+                    text,
+                    outcome(ReplyBody::Running(stream)).await,
+                )
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn outcome(rest: ReplyBody) -> Outcome {
+    match rest {
+        ReplyBody::Complete(_, outcome) => outcome,
+        ReplyBody::Running(mut stream) => {
+            std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_handler_answers_from_one_process_call_after_call() {
+    let source = "
+        let calls = 0;
+        exports.handler = async (event, context) => {
+            calls += 1;
+            console.log('call', calls);
+            return { calls, event, colour: process.env.COLOUR, token: process.env.TOKEN,
+                name: process.env.AWS_LAMBDA_FUNCTION_NAME, memory: context.memoryLimitInMB,
+                left: context.getRemainingTimeInMillis() > 10_000 };
+        };";
+    let function = function(&[("index.js", source)], |_| ()).await;
+    let instance = function.start().await;
+    for calls in 1..=3 {
+        let expected = format!(
+            "{{\"calls\":{calls},\"event\":{{\"n\":1}},\"colour\":\"green\",\"token\":\"s3cret\",\
+             \"name\":\"function\",\"memory\":\"256\",\"left\":true}}"
+        );
+        assert_eq!(function.event(&instance, "{\"n\":1}").await.unwrap(), expected);
+    }
+    let lines = function.lines.0.lock().unwrap();
+    let said: Vec<&str> = lines.iter().map(|(_, _, message)| message.as_str()).collect();
+    assert_eq!(said, ["call 1", "call 2", "call 3"]);
+    assert!(
+        lines.iter().all(|(invocation, level, _)| invocation.is_some() && *level == LogLevel::Info)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_isolation_per_invocation_each_call_has_a_process_of_its_own() {
+    let source = "let n = 0; exports.handler = async () => ++n;";
+    let function =
+        function(&[("index.js", source)], |config| config.isolation = Isolation::Invocation).await;
+    let instance = function.start().await;
+    for _ in 0..3 {
+        assert_eq!(function.event(&instance, "{}").await.unwrap(), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callbacks_and_named_exports_and_modules_work() {
+    let source = "export const run = (event, context, done) => setTimeout(() => done(null, { got: event }), 5);";
+    let function =
+        function(&[("app.mjs", source)], |config| config.handler = Some("app.run".into())).await;
+    let instance = function.start().await;
+    assert_eq!(function.event(&instance, "[1,2]").await.unwrap(), "{\"got\":[1,2]}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_handler_streams_in_both_directions() {
+    let source = "
+        export default { async fetch(request, env, ctx) {
+            const { pathname } = new URL(request.url);
+            if (pathname === '/echo') return new Response(request.body, { status: 201, headers: { 'x-a': 'b' } });
+            if (pathname === '/large') return new Response('x'.repeat(3_000_000));
+            ctx.waitUntil(new Promise((resolve) => setTimeout(() => { console.log('afterwards'); resolve(); }, 20)));
+            const headers = new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2']]);
+            return new Response(`hello ${env.COLOUR}`, { headers });
+        } };";
+    let function = function(&[("index.mjs", source)], |_| ()).await;
+    assert_eq!(function.prepare().await.unwrap(), HandlerStyle::Fetch);
+    let instance = function.start().await;
+    let (status, headers, text, outcome) = function.get(&instance, "/", Body::Empty).await;
+    assert_eq!((status, text.as_str(), outcome.status), (200, "hello green", OutcomeStatus::Ok));
+    assert_eq!(headers.get_all("set-cookie").iter().count(), 2);
+    assert!(outcome.cold && outcome.wall_us >= 20_000 && outcome.cpu_us > 0);
+    assert!(function.lines.0.lock().unwrap().iter().any(|(_, _, line)| line == "afterwards"));
+
+    let body = "y".repeat(1_000_000);
+    let (status, headers, text, outcome) =
+        function.get(&instance, "/echo", Body::full(body.clone())).await;
+    assert_eq!((status, headers["x-a"].to_str().unwrap(), text), (201, "b", body));
+    assert_eq!((outcome.cold, outcome.bytes_in, outcome.bytes_out), (false, 1_000_000, 1_000_000));
+    assert_eq!(function.get(&instance, "/large", Body::Empty).await.2.len(), 3_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
+    let source = "
+        const fs = require('node:fs');
+        exports.handler = async (event) => {
+            switch (event.way) {
+                case 'throw': throw new TypeError('thrown');
+                case 'text': throw 'just text';
+                case 'exit': process.exit(3);
+                case 'abort': process.abort();
+                case 'later': setTimeout(() => { throw new Error('thrown later'); }, 1); return new Promise(() => {});
+                case 'loop': for (;;);
+                case 'never': return new Promise(() => {});
+                case 'memory': { const held = []; for (;;) held.push(Buffer.alloc(1 << 20, 1)); }
+                case 'garbage': fs.writeSync(3, 'garbage on the socket'); return new Promise(() => {});
+                case 'huge frame': fs.writeSync(3, Buffer.from([255, 255, 255, 127, 21])); return new Promise(() => {});
+                case 'close': fs.closeSync(3); return new Promise(() => {});
+                default: return 'fine';
+            }
+        };";
+    let function = function(&[("index.js", source)], |config| {
+        config.timeout = TimeSpan::millis(2_000);
+        config.memory = ByteSize::mb(128);
+    })
+    .await;
+    let instance = function.start().await;
+    for (way, code, log) in [
+        ("throw", FaultCode::FunctionError, "TypeError: thrown"),
+        ("text", FaultCode::FunctionError, "just text"),
+        ("exit", FaultCode::FunctionCrashed, "Code(3)"),
+        ("abort", FaultCode::FunctionCrashed, "Signal(6)"),
+        ("later", FaultCode::FunctionCrashed, "thrown later"),
+        ("loop", FaultCode::Timeout, "timeout of 2s"),
+        ("never", FaultCode::Timeout, "timeout of 2s"),
+        ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
+        ("garbage", FaultCode::FunctionCrashed, "frame"),
+        ("huge frame", FaultCode::FunctionCrashed, "frame"),
+        ("close", FaultCode::FunctionCrashed, ""),
+    ] {
+        // An ordinary user to whom no cgroup is delegated cannot bound memory.
+        if way == "memory" && !function.limited {
+            continue;
+        }
+        function.lines.0.lock().unwrap().clear();
+        let failure = function.event(&instance, &format!("{{\"way\":\"{way}\"}}")).await;
+        let failure = failure.expect_err(way);
+        assert_eq!(failure.fault.code, code, "{way}: {:?}", failure.fault);
+        assert_eq!(failure.outcome.status, OutcomeStatus::Fault(code), "{way}");
+        assert!(
+            !failure.fault.message.contains("thrown"),
+            "{way}: a caller learns what was thrown"
+        );
+        let told = function.lines.0.lock().unwrap().iter().any(|(_, _, line)| line.contains(log));
+        assert!(told, "{way}: {:?}", function.lines.0.lock().unwrap());
+        assert_eq!(function.event(&instance, "{}").await.unwrap(), "\"fine\"", "after {way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
+    for (source, said) in [
+        ("export default { nothing() {} };", "exports no handler"),
+        ("const x = ;", "SyntaxError"),
+        ("throw new RangeError('at the top');", "RangeError: at the top"),
+        ("import 'left-pad'; export const handler = () => 1;", "left-pad"),
+        ("process.exit(4);", "Code(4)"),
+    ] {
+        let function = function(&[("index.mjs", source)], |_| ()).await;
+        match function.prepare().await {
+            Err(PrepareError::Code(diagnostics)) => {
+                assert!(
+                    diagnostics[0].message.contains(said),
+                    "{source}: {}",
+                    diagnostics[0].message
+                );
+                assert_eq!(diagnostics[0].file.as_deref(), Some("index.mjs"));
+            }
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn output_of_any_kind_becomes_lines_of_the_call() {
+    let source = "exports.handler = async () => {
+        process.stdout.write('raw output\\n');
+        require('node:child_process').execSync('echo from a child; echo and its errors >&2', { stdio: 'inherit' });
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        console.warn('careful', { a: 1 });
+    };";
+    let function = function(&[("index.js", source)], |_| ()).await;
+    let instance = function.start().await;
+    assert_eq!(function.event(&instance, "{}").await.unwrap(), "null");
+    let lines = function.lines.0.lock().unwrap();
+    for (level, said) in [
+        (LogLevel::Info, "raw output"),
+        (LogLevel::Info, "from a child"),
+        (LogLevel::Error, "and its errors"),
+        (LogLevel::Warn, "careful { a: 1 }"),
+    ] {
+        let found = lines.iter().find(|(_, _, line)| line == said);
+        let (invocation, found, _) = found.unwrap_or_else(|| panic!("no {said:?} in {lines:?}"));
+        assert!(invocation.is_some() && *found == level, "{said}");
+    }
+}
