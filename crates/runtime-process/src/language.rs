@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use mayfly_sandbox::Bind;
 
@@ -12,9 +13,9 @@ const RUNTIME: &str = "/var/runtime";
 #[derive(Debug, Clone)]
 pub struct Language {
     program: PathBuf,
-    arguments: Vec<String>,
     bootstrap: &'static str,
     file: &'static str,
+    environment: &'static [(&'static str, &'static str)],
     binds: Vec<Bind>,
 }
 
@@ -24,31 +25,60 @@ pub enum LanguageError {
     /// No program of that name is in `PATH`.
     #[error("no `{0}` is in PATH: install it, and start the node again")]
     Missing(&'static str),
+    /// It does not say where it is.
+    #[error("ask `{0}` where it is: {1}")]
+    Silent(&'static str, String),
 }
 
 impl Language {
     /// Node.js, by the `node` in `path`, a list of directories as in `PATH`.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or it does not run.
     pub fn nodejs(path: &OsStr) -> Result<Self, LanguageError> {
-        let program = find("node", path).ok_or(LanguageError::Missing("node"))?;
-        let file = "node.mjs";
+        let asked = ["-p", "process.execPath"];
+        let [program] = ask("node", path, &asked)?;
         Ok(Self {
-            binds: prefix(&program).into_iter().collect(),
+            binds: above(&program).and_then(bound).into_iter().collect(),
             program,
-            arguments: vec![format!("{RUNTIME}/{file}")],
             bootstrap: include_str!("../../../guest/bootstraps/node.mjs"),
-            file,
+            file: "node.mjs",
+            environment: &[("NODE_OPTIONS", "--enable-source-maps")],
         })
+    }
+
+    /// Python, by the `python3` in `path`, a list of directories as in `PATH`. Its own packages come
+    /// with it, those of a virtual environment do not.
+    ///
+    /// # Errors
+    /// When there is none, or it does not run.
+    pub fn python(path: &OsStr) -> Result<Self, LanguageError> {
+        let asked = [
+            "-Ic",
+            "import os, sys; e = sys._base_executable; print(os.path.realpath(e)); print(sys.base_prefix)",
+        ];
+        let [program, prefix] = ask("python3", path, &asked)?;
+        Ok(Self {
+            program,
+            binds: bound(&prefix).into_iter().collect(),
+            bootstrap: include_str!("../../../guest/bootstraps/python.py"),
+            file: "python.py",
+            // The code is read-only.
+            environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1")],
+        })
+    }
+
+    pub(crate) fn environment(&self) -> &'static [(&'static str, &'static str)] {
+        self.environment
+    }
+
+    /// What the interpreter is called with.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        vec![format!("{RUNTIME}/{}", self.file)]
     }
 
     pub(crate) fn program(&self) -> &Path {
         &self.program
-    }
-
-    pub(crate) fn arguments(&self) -> &[String] {
-        &self.arguments
     }
 
     /// What a sandbox sees besides the function's code: the interpreter, and the bootstrap that lies
@@ -72,15 +102,33 @@ impl Language {
     }
 }
 
-/// The real file of a program in a list of directories.
-fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
-    let found = std::env::split_paths(path).map(|directory| directory.join(name));
-    found.filter(|file| file.is_file()).find_map(|file| file.canonicalize().ok())
+/// Asks an interpreter for lines of paths: what is in `PATH` may be a script that chooses one.
+fn ask<const N: usize>(
+    name: &'static str,
+    path: &OsStr,
+    arguments: &[&str],
+) -> Result<[PathBuf; N], LanguageError> {
+    let mut files = std::env::split_paths(path).map(|directory| directory.join(name));
+    let program = files.find(|file| file.is_file()).ok_or(LanguageError::Missing(name))?;
+    let silent = |why: String| LanguageError::Silent(name, why);
+    let output = Command::new(program)
+        .args(arguments)
+        .env("PATH", path)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| silent(error.to_string()))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<PathBuf> = text.lines().map(PathBuf::from).collect();
+    lines.try_into().map_err(|_| silent(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
-/// What has to be bound for an interpreter that is not below `/usr`: the directory above its `bin`.
-fn prefix(program: &Path) -> Option<Bind> {
-    let prefix = program.parent()?.parent()?;
+/// The directory above a program's `bin`.
+fn above(program: &Path) -> Option<&Path> {
+    program.parent()?.parent()
+}
+
+/// The bind that an interpreter's directory needs, if it is not one that every sandbox sees.
+fn bound(prefix: &Path) -> Option<Bind> {
     let seen = prefix.starts_with("/usr") || prefix == Path::new("/");
     (!seen).then(|| Bind { source: prefix.into(), target: prefix.into() })
 }
@@ -91,16 +139,30 @@ mod tests {
 
     #[test]
     fn an_interpreter_outside_of_usr_brings_its_directory_along() {
-        let bind = prefix(Path::new("/home/me/.nvm/versions/node/v22.1.0/bin/node")).unwrap();
+        let program = Path::new("/home/me/.nvm/versions/node/v22.1.0/bin/node");
+        let bind = above(program).and_then(bound).unwrap();
         assert_eq!(bind.source, Path::new("/home/me/.nvm/versions/node/v22.1.0"));
         assert_eq!(bind.source, bind.target);
-        assert!(prefix(Path::new("/usr/bin/node")).is_none());
-        assert!(prefix(Path::new("/bin/node")).is_none());
+        for seen in ["/usr/bin/node", "/usr/local/bin/node", "/bin/node"] {
+            assert!(above(Path::new(seen)).and_then(bound).is_none(), "{seen}");
+        }
     }
 
     #[test]
     fn what_is_not_there_is_named_with_the_remedy() {
         let error = Language::nodejs(OsStr::new("/nowhere")).unwrap_err().to_string();
         assert!(error.contains("`node`") && error.contains("install"), "{error}");
+    }
+
+    #[test]
+    fn an_interpreter_that_does_not_run_says_why() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("python3");
+        std::fs::write(&program, "#!/bin/sh\necho no version is chosen >&2\nexit 1\n").unwrap();
+        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        let path = std::env::join_paths([directory.path(), Path::new("/bin")]).unwrap();
+        let error = Language::python(&path).unwrap_err().to_string();
+        assert!(error.contains("python3") && error.contains("no version is chosen"), "{error}");
     }
 }

@@ -113,8 +113,8 @@ impl Process {
         let memory = config.memory.as_bytes();
         let spec = Spec {
             program: language.program().into(),
-            arguments: language.arguments().to_vec(),
-            environment: base_environment(),
+            arguments: language.arguments(),
+            environment: base_environment(language),
             directory: TASK.into(),
             binds,
             limits: Limits {
@@ -221,15 +221,14 @@ async fn follow(output: impl AsyncRead + Unpin, level: LogLevel, log: Log) {
 }
 
 /// What an interpreter needs before the function's own environment is there.
-fn base_environment() -> Vec<(String, String)> {
-    [
+fn base_environment(language: &Language) -> Vec<(String, String)> {
+    let every = [
         ("PATH", "/usr/local/bin:/usr/bin:/bin"),
         ("HOME", "/tmp"),
         ("TMPDIR", "/tmp"),
         ("LANG", "C.UTF-8"),
         ("TZ", "UTC"),
-        ("NODE_OPTIONS", "--enable-source-maps"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
+    ];
+    let all = every.iter().chain(language.environment());
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

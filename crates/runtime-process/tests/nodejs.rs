@@ -1,191 +1,13 @@
 //! Functions in sandboxed Node.js processes.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+mod common;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use http::{HeaderMap, Method};
-use mayfly_runtime_api::{
-    Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
-    Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
-};
-use mayfly_runtime_process::{Language, Options, ProcessRuntime};
-use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
+use common::function;
+use mayfly_runtime_api::{Body, LogLevel, PrepareError};
 use mayfly_types::{
-    AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
-    Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+    ByteSize, FaultCode, HandlerStyle, Isolation, OutcomeStatus, RuntimeKind, TimeSpan,
 };
-
-struct Code(PathBuf);
-
-#[async_trait]
-impl CodeStore for Code {
-    async fn directory(&self, _: &TenantName, _: Digest) -> Result<PathBuf, Fault> {
-        Ok(self.0.clone())
-    }
-}
-
-#[derive(Default)]
-struct Lines(Mutex<Vec<(Option<InvocationId>, LogLevel, String)>>);
-
-impl LogSink for Lines {
-    fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
-        self.0.lock().unwrap().push((invocation, level, message.to_owned()));
-    }
-}
-
-struct Function {
-    runtime: ProcessRuntime,
-    config: FunctionConfig,
-    lines: Arc<Lines>,
-    /// Whether this host holds limits of memory.
-    limited: bool,
-    _directory: tempfile::TempDir,
-}
-
-/// A function of the files, on a node of its own.
-async fn function(files: &[(&str, &str)], change: impl FnOnce(&mut FunctionConfig)) -> Function {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NODES: AtomicU32 = AtomicU32::new(0);
-    let directory = tempfile::tempdir().unwrap();
-    // Whoever the sandbox is on this host reads its code.
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
-    let code = directory.path().join("code");
-    std::fs::create_dir(&code).unwrap();
-    for (name, content) in files {
-        std::fs::write(code.join(name), content).unwrap();
-    }
-    let mut example = std::env::current_exe().unwrap();
-    example.pop();
-    example.pop();
-    let number = NODES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("mayfly-test-{}-{number}", std::process::id());
-    let command = vec![example.join("examples/process-spawner").into(), name.into()];
-    let spawner = Spawner::start(SpawnerOptions { command }).await.unwrap();
-    let limited = spawner.cgroups() != CgroupKind::None;
-    let language = Language::nodejs(&std::env::var_os("PATH").unwrap()).unwrap();
-    let runtime = ProcessRuntime::new(Options {
-        spawner,
-        language,
-        bootstraps: directory.path().join("bootstraps"),
-        code: Arc::new(Code(code)),
-        idle: Duration::from_secs(60),
-    });
-    let mut config = FunctionConfig {
-        runtime: RuntimeKind::Nodejs,
-        entry: files[0].0.to_owned(),
-        handler: None,
-        memory: ByteSize::mb(256),
-        cpu: 1.0,
-        disk: ByteSize::mb(64),
-        timeout: TimeSpan::millis(20_000),
-        concurrency: None,
-        isolation: Isolation::Instance,
-        env: [("COLOUR".to_owned(), "green".to_owned())].into(),
-        secrets: Vec::new(),
-        egress: Vec::new(),
-        written: WrittenLimits::default(),
-    };
-    change(&mut config);
-    Function {
-        runtime: runtime.unwrap(),
-        config,
-        lines: Arc::default(),
-        limited,
-        _directory: directory,
-    }
-}
-
-impl Function {
-    async fn prepare(&self) -> Result<HandlerStyle, PrepareError> {
-        let request = PrepareRequest {
-            tenant: TenantName::fallback(),
-            artifact: Digest::of(b"code"),
-            config: self.config.clone(),
-        };
-        self.runtime.prepare(request).await.map(|prepared| prepared.style)
-    }
-
-    async fn start(&self) -> Arc<dyn Instance> {
-        let style = self.prepare().await.unwrap_or_else(|error| panic!("{error}"));
-        let app = AppKey::new(TenantName::fallback(), "app".parse().unwrap());
-        let function = "function".parse().unwrap();
-        let revision =
-            Revision::new(app, function, Digest::of(b"code"), self.config.clone(), style);
-        let request = StartRequest {
-            revision: Arc::new(revision),
-            secrets: Arc::new([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
-            logs: self.lines.clone(),
-        };
-        self.runtime.start(request).await.unwrap()
-    }
-
-    fn call(&self, payload: Payload) -> Call {
-        let deadline = Instant::now() + self.config.timeout.as_duration();
-        Call { id: InvocationId::new(), payload, deadline }
-    }
-
-    async fn event(&self, instance: &Arc<dyn Instance>, json: &str) -> Result<String, Failure> {
-        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
-        let call = self.call(Payload::Event(event));
-        match Arc::clone(instance).run(call).await? {
-            Reply::Event { json, rest } => {
-                assert_eq!(outcome(rest).await.status, OutcomeStatus::Ok);
-                Ok(String::from_utf8(json.to_vec()).unwrap())
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    async fn get(
-        &self,
-        instance: &Arc<dyn Instance>,
-        path: &str,
-        body: Body,
-    ) -> (u16, HeaderMap, String, Outcome) {
-        let request = HttpRequest {
-            method: if matches!(body, Body::Empty) { Method::GET } else { Method::POST },
-            url: format!("http://app.localhost{path}"),
-            headers: HeaderMap::new(),
-            body,
-            route: None,
-            params: Vec::new(),
-            remote: None,
-            version: http::Version::HTTP_11,
-        };
-        match Arc::clone(instance).run(self.call(Payload::Http(request))).await {
-            Ok(Reply::Http { head, body: ReplyBody::Running(mut stream) }) => {
-                let mut all = Vec::new();
-                while let Some(piece) =
-                    std::future::poll_fn(|cx| stream.as_mut().poll_data(cx)).await
-                {
-                    all.extend_from_slice(&piece.unwrap());
-                }
-                let text = String::from_utf8(all).unwrap();
-                (
-                    head.status.as_u16(),
-                    head.headers,
-                    text,
-                    outcome(ReplyBody::Running(stream)).await,
-                )
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-async fn outcome(rest: ReplyBody) -> Outcome {
-    match rest {
-        ReplyBody::Complete(_, outcome) => outcome,
-        ReplyBody::Running(mut stream) => {
-            std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_handler_answers_from_one_process_call_after_call() {
@@ -198,7 +20,7 @@ async fn an_event_handler_answers_from_one_process_call_after_call() {
                 name: process.env.AWS_LAMBDA_FUNCTION_NAME, memory: context.memoryLimitInMB,
                 left: context.getRemainingTimeInMillis() > 10_000 };
         };";
-    let function = function(&[("index.js", source)], |_| ()).await;
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |_| ()).await;
     let instance = function.start().await;
     for calls in 1..=3 {
         let expected = format!(
@@ -218,8 +40,10 @@ async fn an_event_handler_answers_from_one_process_call_after_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_isolation_per_invocation_each_call_has_a_process_of_its_own() {
     let source = "let n = 0; exports.handler = async () => ++n;";
-    let function =
-        function(&[("index.js", source)], |config| config.isolation = Isolation::Invocation).await;
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |config| {
+        config.isolation = Isolation::Invocation
+    })
+    .await;
     let instance = function.start().await;
     for _ in 0..3 {
         assert_eq!(function.event(&instance, "{}").await.unwrap(), "1");
@@ -229,8 +53,10 @@ async fn with_isolation_per_invocation_each_call_has_a_process_of_its_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn callbacks_and_named_exports_and_modules_work() {
     let source = "export const run = (event, context, done) => setTimeout(() => done(null, { got: event }), 5);";
-    let function =
-        function(&[("app.mjs", source)], |config| config.handler = Some("app.run".into())).await;
+    let function = function(RuntimeKind::Nodejs, &[("app.mjs", source)], |config| {
+        config.handler = Some("app.run".into())
+    })
+    .await;
     let instance = function.start().await;
     assert_eq!(function.event(&instance, "[1,2]").await.unwrap(), "{\"got\":[1,2]}");
 }
@@ -246,7 +72,7 @@ async fn a_fetch_handler_streams_in_both_directions() {
             const headers = new Headers([['set-cookie', 'a=1'], ['set-cookie', 'b=2']]);
             return new Response(`hello ${env.COLOUR}`, { headers });
         } };";
-    let function = function(&[("index.mjs", source)], |_| ()).await;
+    let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
     assert_eq!(function.prepare().await.unwrap(), HandlerStyle::Fetch);
     let instance = function.start().await;
     let (status, headers, text, outcome) = function.get(&instance, "/", Body::Empty).await;
@@ -283,7 +109,7 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
                 default: return 'fine';
             }
         };";
-    let function = function(&[("index.js", source)], |config| {
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |config| {
         config.timeout = TimeSpan::millis(2_000);
         config.memory = ByteSize::mb(128);
     })
@@ -330,7 +156,7 @@ async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
         ("import 'left-pad'; export const handler = () => 1;", "left-pad"),
         ("process.exit(4);", "Code(4)"),
     ] {
-        let function = function(&[("index.mjs", source)], |_| ()).await;
+        let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
         match function.prepare().await {
             Err(PrepareError::Code(diagnostics)) => {
                 assert!(
@@ -353,7 +179,7 @@ async fn output_of_any_kind_becomes_lines_of_the_call() {
         await new Promise((resolve) => setTimeout(resolve, 50));
         console.warn('careful', { a: 1 });
     };";
-    let function = function(&[("index.js", source)], |_| ()).await;
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |_| ()).await;
     let instance = function.start().await;
     assert_eq!(function.event(&instance, "{}").await.unwrap(), "null");
     let lines = function.lines.0.lock().unwrap();

@@ -16,7 +16,7 @@ use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptio
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 use seccompiler::BpfProgram;
 
-use crate::root::{self, Failed, Step};
+use crate::root::{self, Failed, Sources, Step};
 use crate::spec::{Exit, Spec};
 use crate::sys;
 use crate::wire::{self, Status};
@@ -77,6 +77,7 @@ impl Init<'_> {
         let spec: Spec =
             serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
 
+        let sources = Sources::take(&spec.binds)?;
         // The kernel would rather take sandboxes than the node. One that is given up already stays.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         take_identity()?;
@@ -95,7 +96,7 @@ impl Init<'_> {
                 .step(|| "find the listener's socket".into())?;
             hand_out_listener(port, &to)?;
         }
-        root::enter(&spec.binds, &spec.limits)?;
+        root::enter(sources, &spec.limits)?;
         for kind in NO_MORE {
             let path = format!("/proc/sys/user/max_{kind}_namespaces");
             std::fs::write(&path, "0").step(|| format!("write {path}"))?;

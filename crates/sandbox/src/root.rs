@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::mount::{
@@ -90,42 +90,55 @@ impl<T, E: Into<io::Error>> Step<T> for Result<T, E> {
     }
 }
 
-/// Makes the root and enters it. The caller is in mount and user namespaces of its own.
-pub(crate) fn enter(binds: &[Bind], limits: &Limits) -> Result<(), Failed> {
-    refuse_nested(binds)?;
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", private).step(|| "cut mounts off from the host".into())?;
+/// Views of the host's files and devices, taken before a new root hides them.
+pub(crate) struct Sources {
+    /// Where they belong, and their mounts.
+    trees: Vec<(PathBuf, OwnedFd)>,
+    /// Links of the host's root, and where they lead.
+    links: Vec<(PathBuf, PathBuf)>,
+    devices: Vec<(&'static str, OwnedFd)>,
+}
 
-    // All sources are opened before the new root hides any of them.
-    let mut trees = Vec::new();
-    let mut links = Vec::new();
-    for path in SYSTEM.map(Path::new) {
-        let Ok(meta) = std::fs::symlink_metadata(path) else { continue };
-        if meta.is_symlink() {
-            let target = std::fs::read_link(path).step(|| format!("read {}", path.display()))?;
-            links.push((path, target));
-        } else {
-            trees.push((path, clone_tree(path)?));
+impl Sources {
+    /// Takes them. The caller is in mount and user namespaces of its own and has not yet become the
+    /// sandbox's user, who may not reach them.
+    pub(crate) fn take(binds: &[Bind]) -> Result<Self, Failed> {
+        refuse_nested(binds)?;
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change("/", private).step(|| "cut mounts off from the host".into())?;
+        let (mut trees, mut links) = (Vec::new(), Vec::new());
+        for path in SYSTEM.map(Path::new) {
+            let Ok(meta) = std::fs::symlink_metadata(path) else { continue };
+            if meta.is_symlink() {
+                let target =
+                    std::fs::read_link(path).step(|| format!("read {}", path.display()))?;
+                links.push((path.into(), target));
+            } else {
+                trees.push((path.into(), clone_tree(path)?));
+            }
         }
+        for path in FILES.map(Path::new).into_iter().filter(|path| path.exists()) {
+            trees.push((path.into(), clone_tree(path)?));
+        }
+        for bind in binds {
+            trees.push((bind.target.clone(), clone_tree(&bind.source)?));
+        }
+        let devices = DEVICES.into_iter();
+        let devices = devices.map(|name| Ok((name, device(&Path::new("/dev").join(name))?)));
+        Ok(Self { trees, links, devices: devices.collect::<Result<_, Failed>>()? })
     }
-    for path in FILES.map(Path::new).into_iter().filter(|path| path.exists()) {
-        trees.push((path, clone_tree(path)?));
-    }
-    for bind in binds {
-        trees.push((&bind.target, clone_tree(&bind.source)?));
-    }
-    let devices: Vec<_> = DEVICES
-        .iter()
-        .map(|name| Ok((name, device(&Path::new("/dev").join(name))?)))
-        .collect::<Result<_, Failed>>()?;
+}
 
+/// Makes the root of its sources and enters it.
+pub(crate) fn enter(sources: Sources, limits: &Limits) -> Result<(), Failed> {
+    let Sources { trees, links, devices } = sources;
     let root = memory("2m_root", &[("size", ROOT_SIZE), ("nr_inodes", "4096"), ("mode", "755")])?;
     let place = "/tmp";
     attach(&root, place)?;
     rustix::process::chdir(place).step(|| "enter the new root".into())?;
 
     for (path, target) in links {
-        std::os::unix::fs::symlink(&target, inside(path))
+        std::os::unix::fs::symlink(&target, inside(&path))
             .step(|| format!("link {}", path.display()))?;
     }
     for (path, content) in MADE {

@@ -1,0 +1,203 @@
+//! A runtime without a node around it.
+#![allow(dead_code, reason = "each test is a program of its own and takes what it needs")]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use mayfly_runtime_api::{
+    Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
+    Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
+};
+use mayfly_runtime_process::{Language, Options, ProcessRuntime};
+use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
+use mayfly_types::{
+    AppKey, ByteSize, Digest, Fault, FunctionConfig, HandlerStyle, InvocationId, Isolation,
+    Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+};
+
+struct Code(PathBuf);
+
+#[async_trait]
+impl CodeStore for Code {
+    async fn directory(&self, _: &TenantName, _: Digest) -> Result<PathBuf, Fault> {
+        Ok(self.0.clone())
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Lines(pub(crate) Mutex<Vec<(Option<InvocationId>, LogLevel, String)>>);
+
+impl LogSink for Lines {
+    fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
+        self.0.lock().unwrap().push((invocation, level, message.to_owned()));
+    }
+}
+
+pub(crate) struct Function {
+    runtime: ProcessRuntime,
+    config: FunctionConfig,
+    pub(crate) lines: Arc<Lines>,
+    /// Whether this host holds limits of memory.
+    pub(crate) limited: bool,
+    _directory: tempfile::TempDir,
+}
+
+/// A function of the files, on a node of its own.
+pub(crate) async fn function(
+    kind: RuntimeKind,
+    files: &[(&str, &str)],
+    change: impl FnOnce(&mut FunctionConfig),
+) -> Function {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NODES: AtomicU32 = AtomicU32::new(0);
+    let directory = tempfile::tempdir().unwrap();
+    // Whoever the sandbox is on this host reads its code.
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(directory.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let code = directory.path().join("code");
+    std::fs::create_dir(&code).unwrap();
+    for (name, content) in files {
+        let file = code.join(name);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, content).unwrap();
+    }
+    let mut example = std::env::current_exe().unwrap();
+    example.pop();
+    example.pop();
+    let number = NODES.fetch_add(1, Ordering::Relaxed);
+    let name = format!("mayfly-test-{}-{number}", std::process::id());
+    let command = vec![example.join("examples/process-spawner").into(), name.into()];
+    let spawner = Spawner::start(SpawnerOptions { command }).await.unwrap();
+    let limited = spawner.cgroups() != CgroupKind::None;
+    let path = std::env::var_os("PATH").unwrap();
+    let language = match kind {
+        RuntimeKind::Python => Language::python(&path),
+        _ => Language::nodejs(&path),
+    };
+    let language = language.unwrap_or_else(|error| panic!("{error}"));
+    let runtime = ProcessRuntime::new(Options {
+        spawner,
+        language,
+        bootstraps: directory.path().join("bootstraps"),
+        code: Arc::new(Code(code)),
+        idle: Duration::from_secs(60),
+    });
+    let mut config = FunctionConfig {
+        runtime: kind,
+        entry: files[0].0.to_owned(),
+        handler: None,
+        memory: ByteSize::mb(256),
+        cpu: 1.0,
+        disk: ByteSize::mb(64),
+        timeout: TimeSpan::millis(20_000),
+        concurrency: None,
+        isolation: Isolation::Instance,
+        env: [("COLOUR".to_owned(), "green".to_owned())].into(),
+        secrets: Vec::new(),
+        egress: Vec::new(),
+        written: WrittenLimits::default(),
+    };
+    change(&mut config);
+    Function {
+        runtime: runtime.unwrap(),
+        config,
+        lines: Arc::default(),
+        limited,
+        _directory: directory,
+    }
+}
+
+impl Function {
+    pub(crate) async fn prepare(&self) -> Result<HandlerStyle, PrepareError> {
+        let request = PrepareRequest {
+            tenant: TenantName::fallback(),
+            artifact: Digest::of(b"code"),
+            config: self.config.clone(),
+        };
+        self.runtime.prepare(request).await.map(|prepared| prepared.style)
+    }
+
+    pub(crate) async fn start(&self) -> Arc<dyn Instance> {
+        let style = self.prepare().await.unwrap_or_else(|error| panic!("{error}"));
+        let app = AppKey::new(TenantName::fallback(), "app".parse().unwrap());
+        let function = "function".parse().unwrap();
+        let revision =
+            Revision::new(app, function, Digest::of(b"code"), self.config.clone(), style);
+        let request = StartRequest {
+            revision: Arc::new(revision),
+            secrets: Arc::new([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
+            logs: self.lines.clone(),
+        };
+        self.runtime.start(request).await.unwrap()
+    }
+
+    fn call(&self, payload: Payload) -> Call {
+        let deadline = Instant::now() + self.config.timeout.as_duration();
+        Call { id: InvocationId::new(), payload, deadline }
+    }
+
+    pub(crate) async fn event(
+        &self,
+        instance: &Arc<dyn Instance>,
+        json: &str,
+    ) -> Result<String, Failure> {
+        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
+        let call = self.call(Payload::Event(event));
+        match Arc::clone(instance).run(call).await? {
+            Reply::Event { json, rest } => {
+                assert_eq!(outcome(rest).await.status, OutcomeStatus::Ok);
+                Ok(String::from_utf8(json.to_vec()).unwrap())
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) async fn get(
+        &self,
+        instance: &Arc<dyn Instance>,
+        path: &str,
+        body: Body,
+    ) -> (u16, HeaderMap, String, Outcome) {
+        let request = HttpRequest {
+            method: if matches!(body, Body::Empty) { Method::GET } else { Method::POST },
+            url: format!("http://app.localhost{path}"),
+            headers: HeaderMap::new(),
+            body,
+            route: None,
+            params: Vec::new(),
+            remote: None,
+            version: http::Version::HTTP_11,
+        };
+        match Arc::clone(instance).run(self.call(Payload::Http(request))).await {
+            Ok(Reply::Http { head, body: ReplyBody::Running(mut stream) }) => {
+                let mut all = Vec::new();
+                while let Some(piece) =
+                    std::future::poll_fn(|cx| stream.as_mut().poll_data(cx)).await
+                {
+                    all.extend_from_slice(&piece.unwrap());
+                }
+                let text = String::from_utf8(all).unwrap();
+                (
+                    head.status.as_u16(),
+                    head.headers,
+                    text,
+                    outcome(ReplyBody::Running(stream)).await,
+                )
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn outcome(rest: ReplyBody) -> Outcome {
+    match rest {
+        ReplyBody::Complete(_, outcome) => outcome,
+        ReplyBody::Running(mut stream) => {
+            std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Functions in sandboxed Python processes.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use common::function;
+use mayfly_runtime_api::{LogLevel, PrepareError};
+use mayfly_types::{ByteSize, FaultCode, Isolation, OutcomeStatus, RuntimeKind, TimeSpan};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_answers_from_one_process_call_after_call() {
+    let source = "
+import logging, os
+from lib.count import count
+
+def handler(event, context):
+    print('printed', event['n'])
+    logging.warning('careful')
+    os.system('echo from a child')
+    return {'calls': count(), 'event': event, 'colour': os.environ['COLOUR'],
+        'token': os.environ['TOKEN'], 'name': context.function_name,
+        'memory': context.memory_limit_in_mb, 'id': len(context.aws_request_id),
+        'left': context.get_remaining_time_in_millis() > 10_000}
+";
+    let count = "calls = 0\n\ndef count():\n    global calls\n    calls += 1\n    return calls\n";
+    let files = [("app.py", source), ("lib/count.py", count)];
+    let function = function(RuntimeKind::Python, &files, |_| ()).await;
+    let instance = function.start().await;
+    for calls in 1..=3 {
+        let expected = format!(
+            "{{\"calls\": {calls}, \"event\": {{\"n\": 1}}, \"colour\": \"green\", \
+             \"token\": \"s3cret\", \"name\": \"function\", \"memory\": \"256\", \"id\": 36, \
+             \"left\": true}}"
+        );
+        assert_eq!(function.event(&instance, "{\"n\":1}").await.unwrap(), expected);
+    }
+    let lines = function.lines.0.lock().unwrap();
+    for (level, said) in [(LogLevel::Info, "printed 1"), (LogLevel::Warn, "careful")] {
+        let found: Vec<_> = lines.iter().filter(|(_, _, line)| line == said).collect();
+        assert_eq!(found.len(), 3, "{said}: {lines:?}");
+        assert!(found.iter().all(|(invocation, found, _)| invocation.is_some() && *found == level));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_isolation_per_invocation_each_call_has_a_process_of_its_own() {
+    let source = "n = 0\ndef run(event, context):\n    global n\n    n += 1\n    return n\n";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |config| {
+        config.isolation = Isolation::Invocation;
+        config.handler = Some("app.run".into());
+    })
+    .await;
+    let instance = function.start().await;
+    for _ in 0..3 {
+        assert_eq!(function.event(&instance, "{}").await.unwrap(), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
+    let source = "
+import os, sys, time
+
+def deep(n):
+    return deep(n + 1)
+
+def handler(event, context):
+    way = event.get('way')
+    if way == 'raise': raise KeyError('missing thing')
+    if way == 'exit': sys.exit(3)
+    if way == 'abort': os.abort()
+    if way == 'loop':
+        while True: pass
+    if way == 'sleep': time.sleep(60)
+    if way == 'memory': return len([bytearray(1 << 20) for _ in range(1000)])
+    if way == 'deep': return deep(0)
+    if way == 'set': return {1, 2}
+    if way == 'garbage': os.write(3, b'garbage on the socket'); time.sleep(60)
+    if way == 'close': os.close(3); time.sleep(60)
+    return 'fine'
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |config| {
+        config.timeout = TimeSpan::millis(2_000);
+        config.memory = ByteSize::mb(128);
+    })
+    .await;
+    let instance = function.start().await;
+    for (way, code, log) in [
+        ("raise", FaultCode::FunctionError, "KeyError: 'missing thing'"),
+        ("exit", FaultCode::FunctionCrashed, "Code(3)"),
+        ("abort", FaultCode::FunctionCrashed, "Signal(6)"),
+        ("loop", FaultCode::Timeout, "timeout of 2s"),
+        ("sleep", FaultCode::Timeout, "timeout of 2s"),
+        ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
+        ("deep", FaultCode::FunctionError, "RecursionError"),
+        ("set", FaultCode::InvalidResponse, "no JSON"),
+        ("garbage", FaultCode::FunctionCrashed, "frame"),
+        ("close", FaultCode::FunctionCrashed, ""),
+    ] {
+        // An ordinary user to whom no cgroup is delegated cannot bound memory.
+        if way == "memory" && !function.limited {
+            continue;
+        }
+        function.lines.0.lock().unwrap().clear();
+        let failure = function.event(&instance, &format!("{{\"way\":\"{way}\"}}")).await;
+        let failure = failure.expect_err(way);
+        assert_eq!(failure.fault.code, code, "{way}: {:?}", failure.fault);
+        assert_eq!(failure.outcome.status, OutcomeStatus::Fault(code), "{way}");
+        let lines = function.lines.0.lock().unwrap().clone();
+        assert!(lines.iter().any(|(_, _, line)| line.contains(log)), "{way}: {lines:?}");
+        assert!(!lines.iter().any(|(_, _, line)| line.contains("python.py")), "{way}: {lines:?}");
+        assert_eq!(function.event(&instance, "{}").await.unwrap(), "\"fine\"", "after {way}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
+    for (source, said) in [
+        ("def other(event, context): pass", "it has other"),
+        ("def handler(event, context: pass", "SyntaxError"),
+        ("raise RuntimeError('at the top')", "RuntimeError: at the top"),
+        ("import left_pad\ndef handler(event, context): pass", "No module named 'left_pad'"),
+        ("import sys\nsys.exit(4)", "Code(4)"),
+    ] {
+        let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
+        match function.prepare().await {
+            Err(PrepareError::Code(diagnostics)) => {
+                let message = &diagnostics[0].message;
+                assert!(message.contains(said), "{source}: {message}");
+                assert!(!message.contains("importlib"), "{source}: {message}");
+            }
+            other => panic!("{source}: {other:?}"),
+        }
+    }
+}
