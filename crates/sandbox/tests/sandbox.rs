@@ -356,13 +356,14 @@ async fn a_frozen_program_stands_still_and_can_be_killed() {
     assert_eq!(program.sandbox.ended().await.exit, Exit::Signal(9));
 }
 
-/// Processes of the host whose command line names `name`.
-fn processes(name: &str) -> Vec<String> {
+/// Processes of the host whose command line names `name`, by their numbers.
+fn processes(name: &str) -> Vec<(i32, String)> {
     let entries = std::fs::read_dir("/proc").unwrap().flatten();
     let lines = entries.filter_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
         let line = std::fs::read_to_string(entry.path().join("cmdline")).ok()?;
         let line = line.replace('\0', " ");
-        line.contains(name).then_some(line)
+        line.contains(name).then_some((pid, line))
     });
     lines.collect()
 }
@@ -423,9 +424,10 @@ async fn a_spawner_that_is_killed_takes_its_sandboxes_along_and_the_next_one_cle
     if spawner.cgroups() != CgroupKind::None {
         frozen.sandbox.freeze(true).await.unwrap();
     }
-    let pattern = format!("spawner {name}");
-    let killed = std::process::Command::new("pkill").args(["-9", "-f", &pattern]).status();
-    assert!(killed.unwrap().success());
+    // The inits are forks of the spawner and look like it; its own is the oldest.
+    let (oldest, _) = processes(&format!("spawner {name}")).into_iter().min().unwrap();
+    let oldest = rustix::process::Pid::from_raw(oldest).unwrap();
+    rustix::process::kill_process(oldest, rustix::process::Signal::KILL).unwrap();
     let ended = tokio::time::timeout(Duration::from_secs(10), program.sandbox.ended()).await;
     assert_eq!(ended.expect("its end is told").exit, Exit::Code(125));
     assert!(start(&spawner, &spec(&["say", "x"])).await.is_err());

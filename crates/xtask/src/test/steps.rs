@@ -44,7 +44,7 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "tests",
         what: "unit and integration tests",
-        needs: &[Tool::CCompiler],
+        needs: &[Tool::CCompiler, Tool::Node, Tool::Python],
         run: tests,
     },
     Step {

@@ -15,6 +15,7 @@ use crate::shell::{cargo, command, output, root, run, which};
 pub(super) enum Tool {
     CCompiler,
     Node,
+    Python,
     Rustfmt,
     Clippy,
     CargoDeny,
@@ -62,6 +63,7 @@ impl Tool {
         match self {
             Self::CCompiler => "a C compiler",
             Self::Node => "Node.js with npm",
+            Self::Python => "Python 3",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
@@ -74,6 +76,7 @@ impl Tool {
         match self {
             Self::CCompiler => which("cc").is_some(),
             Self::Node => which("node").is_some() && which("npm").is_some(),
+            Self::Python => which("python3").is_some(),
             Self::Rustfmt => works("fmt"),
             Self::Clippy => works("clippy"),
             Self::CargoDeny => works("deny"),
@@ -84,6 +87,7 @@ impl Tool {
         match self {
             Self::CCompiler => Origin::Apt(&["build-essential"]),
             Self::Node => Origin::Apt(&["nodejs", "npm"]),
+            Self::Python => Origin::Apt(&["python3"]),
             Self::Rustfmt => Origin::Rustup("rustfmt"),
             Self::Clippy => Origin::Rustup("clippy"),
             Self::CargoDeny => Origin::Cargo("cargo-deny"),
