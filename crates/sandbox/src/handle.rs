@@ -200,12 +200,15 @@ async fn listen(shared: Weak<Shared>, socket: Arc<UnixDatagram>, mut process: Ch
         let Some(shared) = shared.upgrade() else { break };
         match received {
             Ok(Some((report, _))) => shared.told(report),
-            Ok(None) => {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                tracing::warn!(%error, "a message of the spawner cannot be read");
+            }
+            Ok(None) | Err(_) => {
                 tracing::error!("the process that makes sandboxes has ended");
+                // Whoever waits for one of its sandboxes learns that it is gone.
                 shared.lock().clear();
                 break;
             }
-            Err(error) => tracing::warn!(%error, "a message of the spawner cannot be read"),
         }
     }
     // It ends when nobody listens; a thread of the pool waits for that.
