@@ -141,6 +141,7 @@ async fn a_body_that_breaks_in_the_middle_cuts_the_connection() {
     let mut logs = node.logs("faults");
     for (way, first, log) in [
         ("half-stream", "the first half", "RangeError: no second half"),
+        ("busy-stream", "the first half", "RangeError: no other half"),
         ("slow-stream", "begun", "300ms"),
         ("text-stream", "", "TextEncoderStream"),
         ("never-in-stream", "", "never"),

@@ -193,11 +193,12 @@ impl ReplyStream for Running {
                     }
                     return Poll::Ready(Some(Ok(chunk)));
                 }
-                if output.ended {
+                if output.ended || output.told {
                     return Poll::Ready(None);
                 }
-                if let Some(fault) = output.fault.take() {
-                    output.ended = true;
+                // It stays for the attempt's own end, which may come later: the guest still runs.
+                if let Some(fault) = output.fault.clone() {
+                    output.told = true;
                     return Poll::Ready(Some(Err(fault)));
                 }
             }
@@ -233,7 +234,8 @@ impl ReplyStream for Running {
 
     fn remaining(&self) -> Option<u64> {
         let output = self.output();
-        output.ended.then(|| output.chunks.iter().map(|chunk| chunk.len() as u64).sum())
+        (output.ended || output.told)
+            .then(|| output.chunks.iter().map(|chunk| chunk.len() as u64).sum())
     }
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Output {
     pub(crate) ended: bool,
     /// What went wrong.
     pub(crate) fault: Option<Fault>,
+    /// The reader of the body knows what went wrong.
+    pub(crate) told: bool,
     /// Wakes whoever waits until `chunks` is empty.
     pub(crate) drained: Option<std::task::Waker>,
     /// Bytes of the body so far.

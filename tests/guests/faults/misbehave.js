@@ -66,6 +66,25 @@ const ways = {
     return new Response(dive(0));
   },
   json: async (request) => Response.json(await request.json()),
+  // Goes on computing in the turn in which its body breaks.
+  "busy-stream": () => {
+    const later = async () => {
+      for (let turn = 0; turn < 50; turn += 1) await null;
+      const until = Date.now() + 100;
+      while (Date.now() < until);
+    };
+    let pieces = 0;
+    return new Response(
+      new ReadableStream({
+        async pull(controller) {
+          if (pieces++ === 0) return controller.enqueue(new TextEncoder().encode("the first half"));
+          await new Promise((resolve) => setTimeout(resolve, 20));
+          controller.error(new RangeError("no other half"));
+          later();
+        },
+      }),
+    );
+  },
   "half-stream": () => {
     let pieces = 0;
     return new Response(
