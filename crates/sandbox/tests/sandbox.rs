@@ -311,9 +311,9 @@ async fn the_port_that_a_sandbox_listens_on_is_the_hosts_to_serve() {
 async fn limits_hold_and_harm_nobody_else() {
     let spawner = spawner("limits").await;
     if spawner.cgroups() == CgroupKind::None {
-        // An ordinary user to whom no cgroup is delegated: that is told.
-        assert!(!rustix::process::geteuid().is_root(), "{:?}", spawner.problems());
+        // Such as an ordinary user to whom no cgroup is delegated: that is told.
         assert!(!spawner.problems().is_empty());
+        eprintln!("NOT SHOWN: limits, because {}", spawner.problems().join("; "));
         return;
     }
     let mut neighbour = start(&spawner, &spec(&["echo"])).await.unwrap();
