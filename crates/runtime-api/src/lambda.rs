@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -17,10 +17,10 @@ use http::header::{
     SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use http::{Method, StatusCode, Version};
-use mayfly_types::{Fault, FaultCode, InvocationId};
+use mayfly_types::{Fault, FaultCode, InvocationId, Revision};
 use percent_encoding::percent_decode;
 use serde::{Serialize, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Body, EventRequest, HttpRequest, ResponseHead};
 
@@ -521,6 +521,24 @@ fn header(name: &str, value: &Value) -> Result<(HeaderName, HeaderValue), Fault>
         invalid(format!("header `{parsed}` has a line break or a control character"))
     })?;
     Ok((parsed, value))
+}
+
+/// The plain fields of Lambda's context object; `deadlineMs` is when the attempt must have ended, in
+/// milliseconds since 1970, for its remaining time.
+pub fn context(revision: &Revision, id: InvocationId, deadline: Instant) -> Value {
+    let (app, function) = (&revision.app().app, revision.function());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let deadline = now + deadline.saturating_duration_since(Instant::now());
+    json!({
+        "functionName": function,
+        "functionVersion": "$LATEST",
+        "invokedFunctionArn": format!("arn:aws:lambda:local:000000000000:function:{app}/{function}"),
+        "memoryLimitInMB": (revision.config().memory.as_bytes() >> 20).to_string(),
+        "awsRequestId": id,
+        "logGroupName": format!("/mayfly/{app}/{function}"),
+        "logStreamName": revision.id().short(),
+        "deadlineMs": deadline.as_millis() as u64,
+    })
 }
 
 fn kind(value: &Value) -> &'static str {

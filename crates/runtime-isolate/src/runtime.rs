@@ -273,16 +273,8 @@ impl JsInstance {
     fn failed(&self, fault: Fault) -> Failure {
         let detail = fault.detail.as_deref().unwrap_or(&fault.message);
         self.logs.write(None, LogLevel::Error, detail);
-        let outcome = Outcome {
-            status: OutcomeStatus::Fault(fault.code),
-            cold: true,
-            init_us: 0,
-            wall_us: 0,
-            cpu_us: 0,
-            memory_peak: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-        };
+        let nothing = Outcome::nothing(OutcomeStatus::Fault(fault.code));
+        let outcome = Outcome { cold: true, init_us: 0, ..nothing };
         Failure { fault, outcome }
     }
 
@@ -306,7 +298,9 @@ impl JsInstance {
         match (style, payload) {
             (HandlerStyle::Fetch, Payload::Http(request)) => http(writer, request),
             (HandlerStyle::Event, Payload::Event(event)) => {
-                writer.bytes(&event.json).str(&self.context(id, deadline));
+                writer.bytes(&event.json).str(
+                    &mayfly_runtime_api::lambda::context(&self.revision, id, deadline).to_string(),
+                );
                 let len = event.json.len() as u64;
                 (writer.0, None, len)
             }
@@ -315,30 +309,12 @@ impl JsInstance {
             }
             (HandlerStyle::Event, Payload::Http(_)) => {
                 // The invoker translates; an empty event is all that a mistake there can cause.
-                writer.str("null").str(&self.context(id, deadline));
+                writer.str("null").str(
+                    &mayfly_runtime_api::lambda::context(&self.revision, id, deadline).to_string(),
+                );
                 (writer.0, None, 0)
             }
         }
-    }
-
-    /// The plain fields of Lambda's `context`.
-    fn context(&self, id: InvocationId, deadline: Instant) -> String {
-        let function = self.revision.function().as_str();
-        let app = self.revision.app();
-        let remaining = deadline.saturating_duration_since(Instant::now());
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let deadline_ms = (now.unwrap_or_default() + remaining).as_millis() as u64;
-        serde_json::json!({
-            "functionName": function,
-            "functionVersion": "$LATEST",
-            "invokedFunctionArn": format!("arn:aws:lambda:local:000000000000:function:{}/{function}", app.app),
-            "memoryLimitInMB": (self.revision.config().memory.as_bytes() >> 20).to_string(),
-            "awsRequestId": id.to_string(),
-            "logGroupName": format!("/mayfly/{}/{function}", app.app),
-            "logStreamName": self.revision.id().short(),
-            "deadlineMs": deadline_ms,
-        })
-        .to_string()
     }
 }
 

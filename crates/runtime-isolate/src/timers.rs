@@ -1,6 +1,7 @@
 //! A guest's timers: they settle in the order in which they fall due.
 
 use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 /// The timers of one invocation.

@@ -76,16 +76,7 @@ pub(crate) async fn run(
 }
 
 fn unknown(fault: &Fault) -> Outcome {
-    Outcome {
-        status: OutcomeStatus::Fault(fault.code),
-        cold: false,
-        init_us: 0,
-        wall_us: 0,
-        cpu_us: 0,
-        memory_peak: 0,
-        bytes_in: 0,
-        bytes_out: 0,
-    }
+    Outcome::nothing(OutcomeStatus::Fault(fault.code))
 }
 
 /// How an exchange with a process ended.
@@ -94,6 +85,8 @@ enum End {
     Late,
     Gone,
     Broken(String),
+    /// The request's body broke, by no fault of the function.
+    CallerFailed(Fault),
 }
 
 struct Task {
@@ -147,6 +140,10 @@ impl Task {
                 if fault.is_none() || ended.out_of_memory {
                     fault = Some(gone);
                 }
+                false
+            }
+            End::CallerFailed(broken) => {
+                fault = Some(broken);
                 false
             }
             End::Broken(why) => {
@@ -225,7 +222,8 @@ impl Task {
                         Ok(()) => continue,
                         // The other side has gone; its last words are still to be read.
                         Err(SendError::Gone) => continue,
-                        Err(SendError::Caller(broken)) => return self.caller_failed(broken, fault),
+                        // The function waits for a body that never ends: its process is lost.
+                        Err(SendError::Caller(broken)) => return End::CallerFailed(broken),
                     }
                 }
                 frame = reader.next() => frame,
@@ -278,13 +276,6 @@ impl Task {
                 return End::Broken(error.to_string());
             }
         }
-    }
-
-    fn caller_failed(&mut self, broken: Fault, fault: &mut Option<Fault>) -> End {
-        let why = broken.message.clone();
-        *fault = Some(broken);
-        // The function waits for a body that never ends: its process is of no more use.
-        End::Broken(why)
     }
 
     fn answer(&mut self, first: First) {
@@ -427,9 +418,9 @@ impl ReplyStream for Rest {
     }
 
     fn cancelled(self: Pin<&mut Self>) -> Outcome {
-        let mut outcome = unknown(&Fault::new(FaultCode::ClientGone, "the caller left"));
-        outcome.status = OutcomeStatus::Cancelled;
-        outcome.bytes_out = self.bytes_out.load(Ordering::Relaxed);
-        outcome
+        Outcome {
+            bytes_out: self.bytes_out.load(Ordering::Relaxed),
+            ..Outcome::nothing(OutcomeStatus::Cancelled)
+        }
     }
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_runtime_api::{
     Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, PrepareError,
-    PrepareRequest, Prepared, Reply, Runtime, StartRequest,
+    PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
 use mayfly_sandbox::Spawner;
 use mayfly_types::{
@@ -191,7 +191,7 @@ impl Instance for Processes {
             let input = Input {
                 id: call.id,
                 payload: call.payload,
-                context: self.context(call.id, call.deadline),
+                context: lambda::context(&self.revision, call.id, call.deadline),
                 deadline: call.deadline,
                 timeout: config.timeout,
                 memory: config.memory,
@@ -243,37 +243,10 @@ impl Processes {
             fault
         })
     }
-
-    /// The plain fields of Lambda's `context`.
-    fn context(&self, id: InvocationId, deadline: Instant) -> serde_json::Value {
-        let function = self.revision.function();
-        let app = &self.revision.app().app;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let deadline = now + deadline.saturating_duration_since(Instant::now());
-        serde_json::json!({
-            "functionName": function,
-            "functionVersion": "$LATEST",
-            "invokedFunctionArn":
-                format!("arn:aws:lambda:local:000000000000:function:{app}/{function}"),
-            "memoryLimitInMB": (self.revision.config().memory.as_bytes() >> 20).to_string(),
-            "awsRequestId": id,
-            "logGroupName": format!("/mayfly/{app}/{function}"),
-            "logStreamName": self.revision.id().short(),
-            "deadlineMs": deadline.as_millis() as u64,
-        })
-    }
 }
 
 fn failed(fault: Fault, began: Instant) -> Failure {
-    let outcome = Outcome {
-        status: OutcomeStatus::Fault(fault.code),
-        cold: true,
-        init_us: began.elapsed().as_micros() as u64,
-        wall_us: 0,
-        cpu_us: 0,
-        memory_peak: 0,
-        bytes_in: 0,
-        bytes_out: 0,
-    };
+    let nothing = Outcome::nothing(OutcomeStatus::Fault(fault.code));
+    let outcome = Outcome { cold: true, init_us: began.elapsed().as_micros() as u64, ..nothing };
     Failure { fault, outcome }
 }

@@ -6,7 +6,7 @@ mod common;
 use common::function;
 use mayfly_runtime_api::{Body, LogLevel, PrepareError};
 use mayfly_types::{
-    ByteSize, FaultCode, HandlerStyle, Isolation, OutcomeStatus, RuntimeKind, TimeSpan,
+    ByteSize, Fault, FaultCode, HandlerStyle, Isolation, OutcomeStatus, RuntimeKind, TimeSpan,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -87,6 +87,22 @@ async fn a_fetch_handler_streams_in_both_directions() {
     assert_eq!((status, headers["x-a"].to_str().unwrap(), text), (201, "b", body));
     assert_eq!((outcome.cold, outcome.bytes_in, outcome.bytes_out), (false, 1_000_000, 1_000_000));
     assert_eq!(function.get(&instance, "/large", Body::Empty).await.2.len(), 3_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_body_that_breaks_is_not_the_functions_fault() {
+    let source =
+        "export default { async fetch(request) { return new Response(await request.text()); } };";
+    let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
+    let instance = function.start().await;
+    let pieces = [
+        Ok(http_body::Frame::data("the first half".into())),
+        Err(Fault::new(FaultCode::PayloadTooLarge, "too much")),
+    ];
+    let broken = http_body_util::StreamBody::new(futures_util::stream::iter(pieces));
+    let failure = function.send(&instance, "/", Body::Stream(Box::pin(broken))).await;
+    assert_eq!(failure.expect_err("a broken body").fault.code, FaultCode::PayloadTooLarge);
+    assert_eq!(function.get(&instance, "/", Body::full("whole")).await.2, "whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,10 @@ use crate::spec::{Ended, Exit, Spec};
 use crate::sys;
 use crate::wire::{self, Report, Request, Status};
 
+/// The end of a sandbox whose spawner is gone.
+const LOST: Ended =
+    Ended { exit: Exit::Code(125), out_of_memory: false, cpu_us: None, memory_peak: None };
+
 /// How a spawner is started.
 #[derive(Debug, Clone)]
 pub struct SpawnerOptions {
@@ -321,13 +325,7 @@ impl Sandbox {
                 _ => None,
             });
             let of_init = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
-            let unknown = Ended {
-                exit: Exit::Code(125),
-                out_of_memory: false,
-                cpu_us: None,
-                memory_peak: None,
-            };
-            let of_init = of_init.unwrap_or(unknown);
+            let of_init = of_init.unwrap_or(LOST);
             sender.send_replace(Some(Ended { exit: exit.unwrap_or(of_init.exit), ..of_init }));
         });
         Ok(self)
@@ -342,12 +340,7 @@ impl Sandbox {
     pub async fn ended(&self) -> Ended {
         let mut ended = self.ended.clone();
         let ended = ended.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
-        ended.unwrap_or(Ended {
-            exit: Exit::Code(125),
-            out_of_memory: false,
-            cpu_us: None,
-            memory_peak: None,
-        })
+        ended.unwrap_or(LOST)
     }
 
     /// Ends all its processes; [`Sandbox::ended`] tells when that is done.

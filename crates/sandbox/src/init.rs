@@ -42,7 +42,7 @@ pub(crate) struct Init<'a> {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Where to tell how it fares.
     pub(crate) status: OwnedFd,
-    /// Closes with a byte when the identity is there.
+    /// Gives a byte when the identity is there, and closes with the spawner.
     pub(crate) go: OwnedFd,
 }
 

@@ -132,7 +132,7 @@ impl Sources {
 /// Makes the root of its sources and enters it.
 pub(crate) fn enter(sources: Sources, limits: &Limits) -> Result<(), Failed> {
     let Sources { trees, links, devices } = sources;
-    let root = memory("2m_root", &[("size", ROOT_SIZE), ("nr_inodes", "4096"), ("mode", "755")])?;
+    let root = memory("root", &[("size", ROOT_SIZE), ("nr_inodes", "4096"), ("mode", "755")])?;
     let place = "/tmp";
     attach(&root, place)?;
     rustix::process::chdir(place).step(|| "enter the new root".into())?;

@@ -40,6 +40,20 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// An attempt that cost nothing, or of which nothing is known.
+    pub const fn nothing(status: OutcomeStatus) -> Self {
+        Self {
+            status,
+            cold: false,
+            init_us: 0,
+            wall_us: 0,
+            cpu_us: 0,
+            memory_peak: 0,
+            bytes_in: 0,
+            bytes_out: 0,
+        }
+    }
+
     /// The milliseconds that are billed: the wall time, rounded up to a whole one.
     pub fn billed_ms(&self) -> u64 {
         self.wall_us.div_ceil(1000)

@@ -156,12 +156,12 @@ impl Function {
         }
     }
 
-    pub(crate) async fn get(
+    pub(crate) async fn send(
         &self,
         instance: &Arc<dyn Instance>,
         path: &str,
         body: Body,
-    ) -> (u16, HeaderMap, String, Outcome) {
+    ) -> Result<Reply, Failure> {
         let request = HttpRequest {
             method: if matches!(body, Body::Empty) { Method::GET } else { Method::POST },
             url: format!("http://app.localhost{path}"),
@@ -172,7 +172,16 @@ impl Function {
             remote: None,
             version: http::Version::HTTP_11,
         };
-        match Arc::clone(instance).run(self.call(Payload::Http(request))).await {
+        Arc::clone(instance).run(self.call(Payload::Http(request))).await
+    }
+
+    pub(crate) async fn get(
+        &self,
+        instance: &Arc<dyn Instance>,
+        path: &str,
+        body: Body,
+    ) -> (u16, HeaderMap, String, Outcome) {
+        match self.send(instance, path, body).await {
             Ok(Reply::Http { head, body: ReplyBody::Running(mut stream) }) => {
                 let mut all = Vec::new();
                 while let Some(piece) =
