@@ -3,37 +3,83 @@
 //
 // A frame is: length of the rest (4 bytes, little-endian), kind (1 byte), number of the call (4 bytes),
 // payload. The host has the same table in crates/runtime-process/src/frames.rs.
+import { AsyncLocalStorage } from "node:async_hooks";
+import { existsSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
-import { existsSync } from "node:fs";
-import { inspect, format } from "node:util";
-import { pathToFileURL } from "node:url";
 import { join } from "node:path";
+import { Writable } from "node:stream";
+import { pathToFileURL } from "node:url";
+import { format, inspect } from "node:util";
+import { incoming, install, outgoing } from "./light.mjs";
 
-const LOAD = 1, CALL = 2, DATA = 3, END = 4;
-const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24;
+const LOAD = 1, CALL = 2, DATA = 3, END = 4, CREDIT = 5, EVENT = 6, ABORT = 7;
+const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25;
 
 const socket = new Socket({ fd: 3, readable: true, writable: true });
-const calls = new Map(); // number -> {head, pieces, controller, ended}
-let run;
-let current = 0;
+const calls = new Map(); // number -> Call
+let run; // (call) => Promise
+let context = {}; // what Lambda's context says of every call
+let window = 1 << 20;
 
-function send(kind, call, payload = "") {
-  const body = typeof payload === "string" ? Buffer.from(payload) : payload;
-  const head = Buffer.allocUnsafe(9);
-  head.writeUInt32LE(5 + body.length, 0);
-  head[4] = kind;
-  head.writeUInt32LE(call, 5);
-  socket.cork();
-  socket.write(head);
-  const room = socket.write(body);
-  socket.uncork();
-  return room;
+// Frames are gathered and sent once for each turn of the loop.
+let out = Buffer.allocUnsafe(64 << 10), filled = 0, planned = false;
+
+function flush() {
+  planned = false;
+  if (filled === 0) return;
+  socket.write(out.subarray(0, filled));
+  // Node may still hold what was written.
+  out = Buffer.allocUnsafe(64 << 10);
+  filled = 0;
 }
 
-const drained = () => new Promise((resolve) => socket.once("drain", resolve));
+function begin(kind, call, length) {
+  if (filled + 9 + length > out.length) {
+    flush();
+    if (9 + length > out.length) out = Buffer.allocUnsafe(9 + length);
+  }
+  out.writeUInt32LE(5 + length, filled);
+  out[filled + 4] = kind;
+  out.writeUInt32LE(call, filled + 5);
+  filled += 9;
+  if (!planned) {
+    planned = true;
+    setImmediate(flush);
+  }
+}
 
-for (const [method, level] of [["debug", "debug"], ["log", "info"], ["info", "info"], ["warn", "warn"], ["error", "error"], ["trace", "error"]]) {
-  console[method] = (...values) => send(LOG, current, JSON.stringify({ level, message: format(...values) }));
+function send(kind, call, payload = "", encoding = "utf8") {
+  if (typeof payload === "string") {
+    begin(kind, call, Buffer.byteLength(payload, encoding));
+    filled += out.write(payload, filled, encoding);
+  } else {
+    begin(kind, call, payload.length);
+    out.set(payload, filled);
+    filled += payload.length;
+  }
+}
+
+function sendNumber(kind, call, number) {
+  begin(kind, call, 4);
+  filled = out.writeUInt32LE(number, filled);
+}
+
+// Which call a line of the log is of. Following that costs each promise something, so it begins with
+// the first line that is written while several calls are under way.
+const following = new AsyncLocalStorage();
+let follows = false;
+
+function current() {
+  const call = following.getStore();
+  if (call !== undefined) return call;
+  if (calls.size > 1) follows = true;
+  else for (const number of calls.keys()) return number;
+  return 0;
+}
+
+const LEVELS = { debug: 0, log: 1, info: 1, warn: 2, error: 3, trace: 3 };
+for (const [method, level] of Object.entries(LEVELS)) {
+  console[method] = (...values) => send(LOG, current(), level + format(...values));
 }
 
 function described(error) {
@@ -44,100 +90,244 @@ function described(error) {
 }
 
 process.on("uncaughtException", (error) => {
-  send(FAULT, current, JSON.stringify({ crash: true, ...described(error) }));
+  send(FAULT, current(), JSON.stringify({ crash: true, ...described(error) }));
+  flush();
   socket.end(() => process.exit(1));
 });
+process.on("exit", flush);
 
-async function load({ directory, entry, handler, environment }) {
-  Object.assign(process.env, environment);
-  process.chdir(directory);
-  const file = join(directory, entry);
+/** The file that a directory's package.json names. */
+function mainOf(directory) {
+  const { main, exports } = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
+  const named = typeof exports === "string" ? exports : exports?.["."]?.import ?? exports?.["."]?.default ?? main;
+  if (typeof named !== "string") throw new Error("package.json names no `main`: write it, or `handler` in mayfly.toml");
+  return named;
+}
+
+async function load(wanted) {
+  Object.assign(process.env, wanted.environment);
+  process.env.LAMBDA_TASK_ROOT = wanted.directory;
+  process.chdir(wanted.directory);
+  context = wanted.context ?? {};
+  window = wanted.window;
+  const entry = wanted.entry === "package.json" ? mainOf(wanted.directory) : wanted.entry;
+  const file = join(wanted.directory, entry);
   if (!existsSync(file)) throw new Error(`there is no file ${entry}`);
-  const loaded = await import(pathToFileURL(file));
+  let loaded;
+  try {
+    loaded = await import(pathToFileURL(file));
+  } catch (error) {
+    if (error?.code === "ERR_UNKNOWN_FILE_EXTENSION" && /\.[cm]?tsx?$/.test(file)) {
+      throw new Error(`Node.js ${process.versions.node} does not run TypeScript (22.18 does): compile ${entry} first, or use a newer Node.js`);
+    }
+    throw error;
+  }
+  const handler = wanted.handler.slice(wanted.handler.lastIndexOf(".") + 1);
   const found = (name) => loaded[name] ?? loaded.default?.[name];
-  if (handler !== "" && handler !== "default") {
+  if (handler !== "" && handler !== "default" && handler !== "fetch") {
     const value = found(handler);
     if (typeof value === "function") return { style: "event", run: eventRunner(value) };
     if (typeof value?.fetch === "function") return { style: "fetch", run: fetchRunner(value) };
     throw new Error(`${entry} exports no handler \`${handler}\` (it exports ${Object.keys(loaded).join(", ") || "nothing"})`);
   }
-  const app = typeof loaded.default?.fetch === "function" ? loaded.default : loaded.default?.default;
-  if (typeof app?.fetch === "function") return { style: "fetch", run: fetchRunner(app) };
+  const app = [loaded.default, loaded.default?.default, loaded].find((value) => typeof value?.fetch === "function");
+  if (app !== undefined) return { style: "fetch", run: fetchRunner(app) };
   const value = found("handler");
   if (typeof value === "function") return { style: "event", run: eventRunner(value) };
   throw new Error(`${entry} exports no handler: write \`export default { async fetch(request, env, ctx) { … } }\` or \`export async function handler(event, context) { … }\``);
 }
 
+// --- Lambda's handlers ---
+
+const STREAMS = Symbol("streams");
+
+/** The stream that a handler of `streamifyResponse` writes its answer to. */
+class ResponseStream extends Writable {
+  constructor(call) {
+    super({ highWaterMark: 64 << 10 });
+    this.call = call;
+    this.head = { statusCode: 200 };
+    this.type = "application/octet-stream";
+    this.begun = false;
+  }
+  setContentType(type) {
+    this.type = type;
+  }
+  start() {
+    if (this.begun) return;
+    this.begun = true;
+    const headers = Object.entries({ "content-type": this.type, ...lower(this.head.headers) });
+    for (const cookie of this.head.cookies ?? []) headers.push(["set-cookie", cookie]);
+    sendHead(this.call.number, this.head.statusCode ?? 200, headers);
+  }
+  _write(piece, encoding, done) {
+    this.start();
+    sendBody(this.call, piece).then(() => done(), done);
+  }
+  _final(done) {
+    this.start();
+    send(FINISH, this.call.number);
+    done();
+  }
+}
+
+function lower(headers) {
+  return Object.fromEntries(Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]));
+}
+
+globalThis.awslambda = {
+  streamifyResponse(handler) {
+    handler[STREAMS] = true;
+    return handler;
+  },
+  HttpResponseStream: {
+    from(stream, head) {
+      stream.head = head ?? {};
+      return stream;
+    },
+  },
+};
+
+function contextOf(id, deadline, finish) {
+  return {
+    ...context,
+    awsRequestId: id,
+    callbackWaitsForEmptyEventLoop: true,
+    getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
+    done: finish,
+    succeed: (value) => finish(null, value),
+    fail: (error) => finish(error ?? new Error("the handler failed")),
+  };
+}
+
 function eventRunner(handler) {
-  return async (call, { context }, body) => {
-    const event = JSON.parse(Buffer.concat(await body.all()).toString());
+  return async (call) => {
+    const text = call.payload.toString();
+    let at = 0;
+    const line = () => {
+      const end = text.indexOf("\n", at);
+      const found = text.slice(at, end);
+      at = end + 1;
+      return found;
+    };
+    const id = line(), deadline = Number(line());
+    line();
+    const event = JSON.parse(text.slice(at));
+    if (handler[STREAMS] === true) {
+      const stream = new ResponseStream(call);
+      const finished = new Promise((resolve, reject) => stream.once("finish", resolve).once("error", reject));
+      await handler(event, stream, contextOf(id, deadline, () => {}));
+      if (!stream.writableEnded) stream.end();
+      return finished;
+    }
     const result = await new Promise((resolve, reject) => {
       const done = (error, value) => (error ? reject(error) : resolve(value));
-      const given = {
-        ...context,
-        callbackWaitsForEmptyEventLoop: true,
-        getRemainingTimeInMillis: () => Math.max(0, context.deadlineMs - Date.now()),
-        done,
-        succeed: (value) => done(null, value),
-        fail: (error) => done(error ?? new Error("the handler failed")),
-      };
-      delete given.deadlineMs;
-      const returned = handler(event, given, done);
+      const returned = handler(event, contextOf(id, deadline, done), done);
       if (typeof returned?.then === "function") returned.then(resolve, reject);
       // One that takes a callback answers by it, whatever else it returns.
       else if (handler.length < 3) resolve(returned);
     });
-    send(RESULT, call, JSON.stringify(result) ?? "null");
+    let json;
+    try {
+      json = JSON.stringify(result) ?? "null";
+    } catch (error) {
+      throw Object.assign(new TypeError(`the result is no JSON: ${error.message}`), { invalid: true });
+    }
+    send(RESULT, call.number, json);
   };
+}
+
+// --- handlers of requests ---
+
+function sendHead(number, status, headers) {
+  let text = String(status);
+  for (const [name, value] of headers) text += `\n${name}\n${value}`;
+  send(HEAD, number, text, "latin1");
+}
+
+/** Sends a piece of an answer, when the host has taken enough of those before. */
+async function sendBody(call, piece) {
+  const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
+  for (let at = 0; at < bytes.length; ) {
+    while (call.room <= 0) await new Promise((resolve) => (call.roomier = resolve));
+    const part = bytes.subarray(at, at + Math.min(call.room, 256 << 10));
+    call.room -= part.length;
+    at += part.length;
+    send(PIECE, call.number, part);
+  }
+}
+
+function headOf(payload) {
+  const lines = payload.latin1Slice(0, payload.length).split("\n");
+  const headers = [];
+  for (let i = 2; i + 1 < lines.length; i += 2) headers.push([lines[i], lines[i + 1]]);
+  return { bodied: lines[0][0] === "1", method: lines[0].slice(1), url: lines[1], headers };
 }
 
 function fetchRunner(app) {
-  return async (call, { method, url, headers }, body) => {
-    const waiting = [];
-    const ctx = { waitUntil: (promise) => void waiting.push(Promise.resolve(promise)), passThroughOnException() {} };
-    const bodied = method !== "GET" && method !== "HEAD" && !body.empty;
-    const request = new Request(url, { method, headers, ...(bodied && { body: body.stream(), duplex: "half" }) });
-    const response = await app.fetch(request, process.env, ctx);
+  return async (call) => {
+    const { bodied, method, url, headers } = headOf(call.payload);
+    let waiting;
+    const ctx = {
+      waitUntil: (promise) => void (waiting ??= []).push(Promise.resolve(promise)),
+      passThroughOnException() {},
+    };
+    const body = bodied && method !== "GET" && method !== "HEAD" ? call : null;
+    const response = await app.fetch(incoming({ method, url, headers, body }), process.env, ctx);
     if (!(response instanceof Response)) {
-      const error = new TypeError(`the handler returned ${response === undefined ? "undefined" : inspect(response)}, not a Response`);
-      error.invalid = true;
-      throw error;
+      const what = response === undefined ? "undefined" : inspect(response);
+      throw Object.assign(new TypeError(`the handler returned ${what}, not a Response`), { invalid: true });
     }
-    const pairs = [];
-    for (const [name, value] of response.headers) if (name !== "set-cookie") pairs.push([name, value]);
-    for (const cookie of response.headers.getSetCookie?.() ?? []) pairs.push(["set-cookie", cookie]);
-    send(HEAD, call, JSON.stringify({ status: response.status, headers: pairs }));
-    if (response.body !== null) {
-      for await (const piece of response.body) {
-        const bytes = typeof piece === "string" ? Buffer.from(piece) : piece;
-        for (let at = 0; at < bytes.length; at += 1 << 20) {
-          if (!send(PIECE, call, bytes.subarray(at, at + (1 << 20)))) await drained();
-        }
+    const answer = outgoing(response);
+    sendHead(call.number, answer.status, answer.headers);
+    if (typeof answer.body === "string" || answer.body instanceof Uint8Array) {
+      const bytes = typeof answer.body === "string" ? Buffer.byteLength(answer.body) : answer.body.length;
+      if (bytes <= call.room) {
+        call.room -= bytes;
+        if (bytes > 0) send(PIECE, call.number, answer.body);
+      } else await sendBody(call, answer.body);
+    } else if (answer.body !== null) {
+      for await (const piece of answer.body) await sendBody(call, piece);
+    }
+    send(FINISH, call.number);
+    if (waiting !== undefined) {
+      for (const settled of await Promise.allSettled(waiting)) {
+        if (settled.status === "rejected") console.error("a promise given to waitUntil was rejected:", settled.reason);
       }
-    }
-    send(FINISH, call);
-    for (const settled of await Promise.allSettled(waiting)) {
-      if (settled.status === "rejected") console.error("a promise given to waitUntil was rejected:", settled.reason);
     }
   };
 }
 
-/** The body of a call, as its pieces come. */
-class Body {
+/** A call, and its request's body as its pieces come. */
+class Call {
   pieces = [];
   ended = false;
-  wake = () => {};
-  constructor(empty) {
-    this.empty = empty;
+  error = null;
+  wake = null;
+  roomier = null;
+  constructor(number, payload) {
+    this.number = number;
+    this.payload = payload;
+    this.room = window;
   }
   push(piece) {
-    if (piece === null) this.ended = true;
-    else this.pieces.push(piece);
-    this.wake();
+    this.pieces.push(piece);
+    this.wake?.();
+  }
+  end(error = null) {
+    this.ended = true;
+    this.error = error;
+    this.wake?.();
   }
   async next() {
     while (this.pieces.length === 0 && !this.ended) await new Promise((resolve) => (this.wake = resolve));
-    return this.pieces.shift() ?? null;
+    const piece = this.pieces.shift();
+    if (piece === undefined) {
+      if (this.error !== null) throw this.error;
+      return null;
+    }
+    sendNumber(TAKEN, this.number, piece.length);
+    return piece;
   }
   async all() {
     const all = [];
@@ -146,29 +336,56 @@ class Body {
   }
   stream() {
     return new ReadableStream({
+      type: "bytes",
       pull: async (controller) => {
         const piece = await this.next();
-        if (piece === null) controller.close();
-        else controller.enqueue(new Uint8Array(piece));
+        if (piece === null) {
+          controller.close();
+          controller.byobRequest?.respond(0);
+        } else controller.enqueue(new Uint8Array(piece));
       },
     });
   }
 }
 
-async function serve(number, meta, body) {
-  current = number;
-  const before = process.cpuUsage();
+// --- what calls cost ---
+
+// Calls that share the process share its time too: `perCall` is what one would have used that ran all
+// the time.
+let cpu = 0, memory = 0, looked = 0, perCall = 0;
+
+function look() {
+  const { user, system } = process.cpuUsage();
+  const running = Math.max(1, calls.size);
+  perCall += (user + system - cpu) / running;
+  cpu = user + system;
+}
+
+function cost(number, before) {
+  look();
+  const now = performance.now();
+  if (now - looked > 100) {
+    looked = now;
+    memory = process.memoryUsage.rss();
+  }
+  begin(DONE, number, 16);
+  filled = out.writeBigUInt64LE(BigInt(Math.max(0, Math.round(perCall - before))), filled);
+  filled = out.writeBigUInt64LE(BigInt(memory), filled);
+}
+
+async function serve(call) {
+  const number = call.number;
+  const before = perCall;
   try {
-    await run(number, meta, body);
+    await (follows ? following.run(number, run, call) : run(call));
   } catch (error) {
     send(FAULT, number, JSON.stringify({ invalid: error?.invalid === true, ...described(error) }));
   }
-  const { user, system } = process.cpuUsage(before);
-  send(DONE, number, JSON.stringify({ cpu_us: user + system, memory: process.memoryUsage.rss() }));
+  cost(number, before);
   calls.delete(number);
 }
 
-function received(kind, call, payload) {
+function received(kind, number, payload) {
   switch (kind) {
     case LOAD:
       load(JSON.parse(payload.toString())).then(
@@ -179,30 +396,51 @@ function received(kind, call, payload) {
         (error) => send(REFUSED, 0, JSON.stringify(described(error))),
       );
       break;
-    case CALL: {
-      const meta = JSON.parse(payload.toString());
-      const body = new Body(meta.empty === true);
-      calls.set(call, body);
-      serve(call, meta, body);
+    case CALL:
+    case EVENT: {
+      const call = new Call(number, payload);
+      calls.set(number, call);
+      serve(call);
       break;
     }
     case DATA:
-      calls.get(call)?.push(payload);
+      calls.get(number)?.push(payload);
       break;
     case END:
-      calls.get(call)?.push(null);
+      calls.get(number)?.end();
       break;
+    case ABORT:
+      calls.get(number)?.end(new TypeError("the request's body broke off"));
+      break;
+    case CREDIT: {
+      const call = calls.get(number);
+      if (call === undefined) break;
+      call.room += payload.readUInt32LE(0);
+      call.roomier?.();
+      break;
+    }
   }
 }
 
-let rest = Buffer.alloc(0);
+let pieces = [], length = 0, wanted = 4;
 socket.on("data", (data) => {
-  rest = rest.length === 0 ? data : Buffer.concat([rest, data]);
+  pieces.push(data);
+  length += data.length;
+  if (length < wanted) return;
+  let rest = pieces.length === 1 ? data : Buffer.concat(pieces, length);
   while (rest.length >= 4) {
-    const length = rest.readUInt32LE(0);
-    if (rest.length < 4 + length) break;
-    received(rest[4], rest.readUInt32LE(5), rest.subarray(9, 4 + length));
-    rest = rest.subarray(4 + length);
+    const end = 4 + rest.readUInt32LE(0);
+    if (rest.length < end) {
+      wanted = end;
+      break;
+    }
+    received(rest[4], rest.readUInt32LE(5), rest.subarray(9, end));
+    rest = rest.subarray(end);
+    wanted = 4;
   }
+  pieces = rest.length === 0 ? [] : [rest];
+  length = rest.length;
 });
+socket.on("error", () => process.exit(0));
 socket.on("close", () => process.exit(0));
+install();

@@ -5,6 +5,7 @@ A frame is: length of the rest (4 bytes, little-endian), kind (1 byte), number o
 payload. The host has the same table in crates/runtime-process/src/frames.rs.
 """
 
+import decimal
 import importlib
 import inspect
 import io
@@ -18,21 +19,26 @@ import sys
 import time
 import traceback
 
-LOAD, CALL, DATA, END = 1, 2, 3, 4
+LOAD, EVENT = 1, 6
 READY, REFUSED, RESULT, FAULT, LOG, DONE = 16, 17, 21, 22, 23, 24
 
 HEAD = struct.Struct("<IBI")
+COST = struct.Struct("<QQ")
 host = socket.socket(fileno=3)
 ear = host.makefile("rb")
 current = 0
 
 
-def send(kind, call, payload=b""):
-    host.sendall(HEAD.pack(5 + len(payload), kind, call) + payload)
+def frame(kind, call, payload=b""):
+    return HEAD.pack(5 + len(payload), kind, call) + payload
 
 
-def send_json(kind, call, value):
-    send(kind, call, json.dumps(value).encode())
+def frame_json(kind, call, value):
+    return frame(kind, call, json.dumps(value).encode())
+
+
+def log(level, text):
+    host.sendall(frame(LOG, current, b"%d" % level + text.encode("utf-8", "replace")))
 
 
 def receive():
@@ -56,7 +62,7 @@ class Lines(io.TextIOBase):
     def write(self, text):
         *lines, self.rest = (self.rest + text).split("\n")
         for line in lines:
-            send_json(LOG, current, {"level": self.level, "message": line})
+            log(self.level, line)
         return len(text)
 
     def end(self):
@@ -67,11 +73,11 @@ class Lines(io.TextIOBase):
 class Records(logging.Handler):
     """What a function logs, with its level."""
 
-    LEVELS = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn"}
-
     def emit(self, record):
-        level = self.LEVELS.get(record.levelno, "error" if record.levelno > logging.WARNING else "info")
-        send_json(LOG, current, {"level": level, "message": self.format(record)})
+        try:
+            log(min(3, max(0, record.levelno // 10 - 1)), self.format(record))
+        except Exception:
+            self.handleError(record)
 
 
 class Context:
@@ -79,19 +85,27 @@ class Context:
 
     identity = None
     client_context = None
+    tenant_id = None
 
-    def __init__(self, given):
-        self.function_name = given["functionName"]
-        self.function_version = given["functionVersion"]
-        self.invoked_function_arn = given["invokedFunctionArn"]
-        self.memory_limit_in_mb = given["memoryLimitInMB"]
-        self.aws_request_id = given["awsRequestId"]
-        self.log_group_name = given["logGroupName"]
-        self.log_stream_name = given["logStreamName"]
-        self._deadline = given["deadlineMs"] / 1000
+    def __init__(self, aws_request_id, deadline_ms):
+        self.aws_request_id = aws_request_id
+        self._deadline = deadline_ms / 1000
 
     def get_remaining_time_in_millis(self):
         return max(0, int((self._deadline - time.time()) * 1000))
+
+    def log(self, text):
+        sys.stdout.write(str(text))
+
+    @classmethod
+    def describe(cls, given):
+        """Takes what is the same for every call."""
+        cls.function_name = given.get("functionName")
+        cls.function_version = given.get("functionVersion")
+        cls.invoked_function_arn = given.get("invokedFunctionArn")
+        cls.memory_limit_in_mb = given.get("memoryLimitInMB")
+        cls.log_group_name = given.get("logGroupName")
+        cls.log_stream_name = given.get("logStreamName")
 
 
 def described(error):
@@ -109,11 +123,13 @@ def load(wanted):
     os.environ.update(wanted["environment"])
     os.chdir(wanted["directory"])
     sys.path.insert(0, wanted["directory"])
+    Context.describe(wanted["context"] or {})
     entry = wanted["entry"]
     if not os.path.exists(entry):
         raise FileNotFoundError(f"there is no file {entry}")
     module = importlib.import_module(os.path.splitext(entry)[0].replace("/", "."))
-    names = [wanted["handler"]] if wanted["handler"] else ["handler", "lambda_handler"]
+    named = wanted["handler"].rpartition(".")[2]
+    names = [named] if named else ["handler", "lambda_handler"]
     for name in names:
         found = getattr(module, name, None)
         if callable(found):
@@ -132,50 +148,53 @@ def used():
     return int(seconds * 1e6), max(own.ru_maxrss, children.ru_maxrss) * 1024
 
 
-def serve(handler, call, context, event):
+def encode(value):
+    """What JSON has no word for, as Lambda's own runtime writes it."""
+    if isinstance(value, decimal.Decimal):
+        return float(value)
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+
+
+def serve(handler, call, payload):
     before, _ = used()
+    aws_request_id, deadline, _, event = payload.split(b"\n", 3)
     try:
-        result = handler(json.loads(event), Context(context))
+        context = Context(aws_request_id.decode(), int(deadline))
+        result = handler(json.loads(event), context)
         try:
-            answer = json.dumps(result).encode()
+            answer = frame(RESULT, call, json.dumps(result, default=encode).encode())
         except (TypeError, ValueError) as error:
-            send_json(FAULT, call, {"invalid": True, "name": "MarshalError", "message": f"the result is no JSON: {error}"})
-        else:
-            send(RESULT, call, answer)
+            what = {"invalid": True, "name": "Runtime.MarshalError", "message": f"the result is no JSON: {error}"}
+            answer = frame_json(FAULT, call, what)
     except SystemExit:
         raise
     except BaseException as error:  # noqa: B036, whatever it is, it is the function's
-        send_json(FAULT, call, described(error))
+        answer = frame_json(FAULT, call, described(error))
     sys.stdout.end()
     sys.stderr.end()
     cpu, memory = used()
-    send_json(DONE, call, {"cpu_us": cpu - before, "memory": memory})
+    host.sendall(answer + frame(DONE, call, COST.pack(max(0, cpu - before), memory)))
 
 
 def main():
     global current
-    sys.stdout, sys.stderr = Lines("info"), Lines("error")
+    sys.stdout, sys.stderr = Lines(1), Lines(3)
     logging.getLogger().addHandler(Records())
     sys.argv = [""]
-    handler, calls = None, {}
+    handler = None
     while True:
         kind, call, payload = receive()
         if kind == LOAD:
             try:
                 handler = load(json.loads(payload))
-                send_json(READY, 0, {"style": "event"})
+                host.sendall(frame_json(READY, 0, {"style": "event"}))
             except SystemExit:
                 raise
             except BaseException as error:  # noqa: B036
-                send_json(REFUSED, 0, described(error))
-        elif kind == CALL:
-            calls[call] = (json.loads(payload)["context"], bytearray())
-        elif kind == DATA and call in calls:
-            calls[call][1].extend(payload)
-        elif kind == END and call in calls:
-            context, event = calls.pop(call)
+                host.sendall(frame_json(REFUSED, 0, described(error)))
+        elif kind == EVENT:
             current = call
-            serve(handler, call, context, event)
+            serve(handler, call, payload)
 
 
 try:

@@ -105,6 +105,7 @@ fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revisi
         disk: ByteSize::mb(512),
         timeout: TimeSpan::seconds(30),
         concurrency,
+        concurrency_per_instance: None,
         isolation: Isolation::Invocation,
         env: BTreeMap::new(),
         secrets: vec!["GIVEN".into()],

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use mayfly_types::RuntimeKind;
+
 /// Why a value is wrong, and what to do.
 pub(crate) struct Wrong {
     pub(crate) message: String,
@@ -49,7 +51,8 @@ pub(crate) fn code_path(path: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// The file part and the export of a handler.
+/// The file part and the export of a handler. In Ruby an export may be of a class:
+/// `app.Photos::Handler.process`.
 pub(crate) fn handler(handler: &str) -> Result<(&str, &str), Wrong> {
     let form = |message: String| {
         wrong(message).help("write FILE.EXPORT, as in \"index.handler\" or \"src/index.fetch\"")
@@ -70,6 +73,20 @@ pub(crate) fn handler(handler: &str) -> Result<(&str, &str), Wrong> {
         return Err(form(format!("`{file}` is not a file inside the function's code")));
     }
     Ok((file, export))
+}
+
+/// The file of a handler, without its extension where it is written without.
+pub(crate) fn file_of_handler(runtime: RuntimeKind, text: &str) -> Option<String> {
+    let (file, _) = handler(text).ok()?;
+    let (directory, name) = match file.rsplit_once('/') {
+        Some((directory, name)) => (Some(directory), name),
+        None => (None, file),
+    };
+    let name = match (runtime, name.split_once('.')) {
+        (RuntimeKind::Ruby, Some((name, class))) if class != "rb" => name,
+        _ => name,
+    };
+    Some(directory.map_or(name.to_owned(), |directory| format!("{directory}/{name}")))
 }
 
 /// Names of environment variables and secrets.

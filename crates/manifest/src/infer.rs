@@ -7,24 +7,27 @@ use mayfly_types::{
     WrittenLimits,
 };
 
-use crate::check;
 use crate::manifest::{FunctionSection, Manifest};
 use crate::problem::{ManifestErrors, Problems};
-use crate::read::Span;
+
+mod entry;
+mod limits;
+
+use entry::is_js;
 
 const MEMORY: ByteSize = ByteSize::mb(128);
 const CPU: f64 = 1.0;
 const DISK: ByteSize = ByteSize::mb(512);
 const TIMEOUT: TimeSpan = TimeSpan::seconds(30);
 
-/// What a directory's entry is looked for as, the best first.
-const ENTRY_STEMS: [&str; 7] =
-    ["index", "main", "src/index", "src/main", "worker", "server", "app"];
-const JS_EXTENSIONS: [&str; 6] = ["js", "mjs", "ts", "mts", "tsx", "jsx"];
-
 /// The runtimes that a file's extension tells, the likeliest of a mixed directory first.
-const SCRIPTS: [RuntimeKind; 4] =
-    [RuntimeKind::Js, RuntimeKind::Python, RuntimeKind::Ruby, RuntimeKind::Wasm];
+const SCRIPTS: [RuntimeKind; 5] = [
+    RuntimeKind::Js,
+    RuntimeKind::Nodejs,
+    RuntimeKind::Python,
+    RuntimeKind::Ruby,
+    RuntimeKind::Wasm,
+];
 
 /// The names of the files in a function's artifact.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +47,9 @@ impl CodeFiles {
 
     /// All but what was installed.
     fn own(&self) -> impl Iterator<Item = &str> {
-        let installed = |file: &str| file.split('/').any(|part| part == "node_modules");
+        let installed = |file: &str| {
+            file.split('/').any(|part| matches!(part, "node_modules" | "vendor" | "site-packages"))
+        };
         self.files.iter().map(String::as_str).filter(move |file| !installed(file))
     }
 }
@@ -125,23 +130,31 @@ impl FunctionSection {
             Some(runtime) => runtime,
             None => self.infer_runtime(files, problems)?,
         };
+        let entry = self.infer_entry(runtime, files, problems);
+        self.check_limits(runtime, problems);
+        let memory = self.memory().unwrap_or(MEMORY);
         Some(FunctionConfig {
             runtime,
-            entry: self.infer_entry(files, problems)?,
+            entry: entry?,
             handler: self.handler().map(str::to_owned),
-            memory: self.memory.unwrap_or(MEMORY),
-            cpu: CPU,
-            disk: DISK,
+            memory,
+            cpu: self.cpu().unwrap_or(CPU),
+            disk: self.disk().unwrap_or(DISK),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             concurrency: self.concurrency,
-            isolation: self.isolation.unwrap_or(match runtime {
+            concurrency_per_instance: self.concurrency_per_instance(),
+            isolation: self.isolation().unwrap_or(match runtime {
                 RuntimeKind::Js | RuntimeKind::Wasm => Isolation::Invocation,
                 _ => Isolation::Instance,
             }),
             env: self.env.clone(),
             secrets: self.secrets.clone(),
-            egress: self.egress.clone(),
-            written: WrittenLimits { memory: self.memory.is_some(), cpu: false, disk: false },
+            egress: self.egress().map(str::to_owned).collect(),
+            written: WrittenLimits {
+                memory: self.memory.is_some(),
+                cpu: self.cpu.is_some(),
+                disk: self.disk.is_some(),
+            },
         })
     }
 
@@ -152,122 +165,42 @@ impl FunctionSection {
             problems.add(span, format!("`{code}` holds no files"));
             return None;
         }
+        let of_scripts = |mut names: Box<dyn Iterator<Item = &str> + '_>| {
+            let kinds: Vec<_> = names.by_ref().filter_map(kind_of).collect();
+            SCRIPTS.into_iter().find(|kind| kinds.contains(kind))
+        };
         let kind = match &files.files[..] {
             [only] => kind_of(only),
+            // Whoever names a program so means it to be run.
+            _ if files.has("bootstrap") => Some(RuntimeKind::Provided),
             // A directory with a package is Node's, whatever else is in it.
             _ if files.has("package.json") => Some(RuntimeKind::Nodejs),
+            _ if files.has("requirements.txt") => Some(RuntimeKind::Python),
+            _ if files.has("Gemfile") => Some(RuntimeKind::Ruby),
             // What is at the root tells more than what is below.
-            _ => SCRIPTS
-                .into_iter()
-                .find(|kind| files.at_root().any(|file| kind_of(file) == Some(*kind)))
-                .or_else(|| files.has("bootstrap").then_some(RuntimeKind::Provided))
-                .or_else(|| {
-                    SCRIPTS
-                        .into_iter()
-                        .find(|kind| files.own().any(|file| kind_of(file) == Some(*kind)))
-                }),
+            _ => {
+                of_scripts(Box::new(files.at_root())).or_else(|| of_scripts(Box::new(files.own())))
+            }
         };
         match kind {
-            Some(RuntimeKind::Js) => Some(RuntimeKind::Js),
-            Some(kind) => {
-                let help = match kind {
-                    RuntimeKind::Nodejs => {
-                        "write runtime = \"js\" to run it as a fresh JavaScript VM"
-                    }
-                    _ => "this build runs `js`",
-                };
+            Some(RuntimeKind::Wasm) => {
                 problems.add_with_help(
                     span,
-                    format!("`{code}` is for the runtime `{kind}`, which is not in this build yet"),
-                    help,
+                    format!("`{code}` is for the runtime `wasm`, which is not in this build yet"),
+                    "a program of any language runs as `provided`",
                 );
                 None
             }
+            Some(kind) => Some(kind),
             None => {
                 problems.add_with_help(
                     span,
                     format!("nothing in `{code}` tells its runtime"),
-                    "add an index.js, or write `runtime`",
+                    "add an index.js, app.py or app.rb, or write `runtime`",
                 );
                 None
             }
         }
-    }
-
-    fn infer_entry(&self, files: &CodeFiles, problems: &mut Problems) -> Option<String> {
-        if let Some(handler) = &self.handler {
-            let (file, _) = check::handler(handler.get_ref()).ok()?;
-            let mut candidates = with_extensions(file);
-            if is_js(file) {
-                candidates.insert(0, file.to_owned());
-            }
-            return self.first_of(candidates, handler.span(), files, problems);
-        }
-        if let [only] = &files.files[..]
-            && is_js(only)
-        {
-            return Some(only.clone());
-        }
-        let candidates: Vec<String> = ENTRY_STEMS.into_iter().flat_map(with_extensions).collect();
-        if let Some(entry) = candidates.iter().find(|path| files.has(path)) {
-            return Some(entry.clone());
-        }
-        let mut scripts = files.at_root().filter(|file| is_js(file));
-        if let (Some(only), None) = (scripts.next(), scripts.next()) {
-            return Some(only.to_owned());
-        }
-        problems.add_with_help(
-            self.code.span(),
-            format!(
-                "`{}` has no entry: looked for {} (.{})",
-                self.code(),
-                ENTRY_STEMS.join(", "),
-                JS_EXTENSIONS.join(", .")
-            ),
-            "name its file with handler = \"FILE.EXPORT\", as in \"lib/api.fetch\"",
-        );
-        None
-    }
-
-    fn first_of(
-        &self,
-        candidates: Vec<String>,
-        span: Span,
-        files: &CodeFiles,
-        problems: &mut Problems,
-    ) -> Option<String> {
-        if let Some(entry) = candidates.iter().find(|path| files.has(path)) {
-            return Some(entry.clone());
-        }
-        let wanted = candidates.join(", ");
-        let message =
-            format!("`{}` has no file for this handler: looked for {wanted}", self.code());
-        let scripts: Vec<&str> = files.own().filter(|file| is_js(file)).collect();
-        match crate::keys::nearest(&candidates[0], scripts) {
-            Some(near) => {
-                let stem = near.rsplit_once('.').map_or(near, |(stem, _)| stem);
-                problems.add_with_help(
-                    span,
-                    message,
-                    format!("there is `{near}`: write \"{stem}.EXPORT\""),
-                );
-            }
-            None => problems.add(span, message),
-        }
-        None
-    }
-}
-
-fn with_extensions(stem: &str) -> Vec<String> {
-    JS_EXTENSIONS.iter().map(|extension| format!("{stem}.{extension}")).collect()
-}
-
-/// Declarations are TypeScript, but nothing that runs.
-fn is_js(file: &str) -> bool {
-    let name = file.rsplit('/').next().unwrap_or(file);
-    match name.rsplit_once('.') {
-        Some((stem, extension)) => JS_EXTENSIONS.contains(&extension) && !stem.ends_with(".d"),
-        None => false,
     }
 }
 
@@ -277,6 +210,7 @@ fn kind_of(file: &str) -> Option<RuntimeKind> {
         return Some(RuntimeKind::Js);
     }
     match name.rsplit_once('.') {
+        Some((_, "cjs")) => Some(RuntimeKind::Nodejs),
         Some((_, "py")) => Some(RuntimeKind::Python),
         Some((_, "rb")) => Some(RuntimeKind::Ruby),
         Some((_, "wasm")) => Some(RuntimeKind::Wasm),

@@ -67,13 +67,16 @@ pub struct FunctionSection {
     pub(crate) code: Spanned<String>,
     pub(crate) runtime: Option<Spanned<RuntimeKind>>,
     pub(crate) handler: Option<Spanned<String>>,
-    pub(crate) memory: Option<ByteSize>,
+    pub(crate) memory: Option<Spanned<ByteSize>>,
+    pub(crate) cpu: Option<Spanned<f64>>,
+    pub(crate) disk: Option<Spanned<ByteSize>>,
     pub(crate) timeout: Option<TimeSpan>,
     pub(crate) concurrency: Option<u32>,
-    pub(crate) isolation: Option<Isolation>,
+    pub(crate) concurrency_per_instance: Option<Spanned<u32>>,
+    pub(crate) isolation: Option<Spanned<Isolation>>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
-    pub(crate) egress: Vec<String>,
+    pub(crate) egress: Vec<Spanned<String>>,
 }
 
 impl FunctionSection {
@@ -95,7 +98,17 @@ impl FunctionSection {
 
     /// Most memory of one instance.
     pub fn memory(&self) -> Option<ByteSize> {
-        self.memory
+        self.memory.as_ref().map(|memory| *memory.get_ref())
+    }
+
+    /// Cores that one instance may use at once.
+    pub fn cpu(&self) -> Option<f64> {
+        self.cpu.as_ref().map(|cpu| *cpu.get_ref())
+    }
+
+    /// Size of its `/tmp`.
+    pub fn disk(&self) -> Option<ByteSize> {
+        self.disk.as_ref().map(|disk| *disk.get_ref())
     }
 
     /// Longest run of one attempt.
@@ -108,9 +121,14 @@ impl FunctionSection {
         self.concurrency
     }
 
+    /// Most attempts at once in one instance.
+    pub fn concurrency_per_instance(&self) -> Option<u32> {
+        self.concurrency_per_instance.as_ref().map(|most| *most.get_ref())
+    }
+
     /// What one invocation leaves to the next.
     pub fn isolation(&self) -> Option<Isolation> {
-        self.isolation
+        self.isolation.as_ref().map(|isolation| *isolation.get_ref())
     }
 
     /// Environment variables.
@@ -124,8 +142,8 @@ impl FunctionSection {
     }
 
     /// Who it may call.
-    pub fn egress(&self) -> &[String] {
-        &self.egress
+    pub fn egress(&self) -> impl Iterator<Item = &str> {
+        self.egress.iter().map(|entry| entry.get_ref().as_str())
     }
 }
 

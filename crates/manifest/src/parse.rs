@@ -17,11 +17,11 @@ use crate::read::{Span, Table, Value};
 /// Longest manifest, in bytes. Hundreds of functions fit.
 const LONGEST: usize = 256 << 10;
 
+/// Cores that an instance may be given. Less would not finish to start.
+const CPU: [f64; 2] = [0.01, 256.0];
+
 /// A parser that recovers from one mistake may see others that are none; few are worth telling.
 const MOST_SYNTAX_ERRORS: usize = 5;
-
-/// Memory that a `js` instance may be given: a VM needs the one, wasm32 addresses the other.
-const JS_MEMORY: [ByteSize; 2] = [ByteSize::mb(16), ByteSize::mb(4096)];
 
 /// Reads a manifest. `file_name` is what messages call it.
 ///
@@ -165,14 +165,21 @@ fn function(
         }
     };
     let runtime = table.get("runtime").map(|value| runtime(value, problems));
-    // The limits of a runtime that is not in this build are unknown: only one mistake is told.
-    let js = matches!(&runtime, None | Some(Some(_)));
     let handler = table.get("handler").and_then(|value| value.string(problems));
-    let handler = checked(handler, |text| check::handler(text).map(|_| ()), problems);
-    let memory = table.get("memory").and_then(|value| memory(value, js, problems));
+    // A program that runs by itself reads the word as it likes.
+    let own = matches!(&runtime, Some(Some(kind)) if *kind.get_ref() == RuntimeKind::Provided);
+    let form = |text: &str| if own { Ok(()) } else { check::handler(text).map(|_| ()) };
+    let handler = checked(handler, form, problems);
+    let memory = table.get("memory").and_then(|value| value.quantity::<ByteSize>("MB", problems));
+    let cpu = table.get("cpu").and_then(|value| cpu(value, problems));
+    let disk = table.get("disk").and_then(|value| value.quantity::<ByteSize>("MB", problems));
     let timeout = table.get("timeout").and_then(|value| timeout(value, problems));
-    let concurrency = table.get("concurrency").and_then(|value| concurrency(value, problems));
-    let isolation = table.get("isolation").and_then(|value| isolation(value, js, problems));
+    let at_once = |key, problems: &mut Problems| {
+        table.get(key).and_then(|value| concurrency(key, value, problems))
+    };
+    let concurrency = at_once("concurrency", problems).map(Spanned::into_inner);
+    let concurrency_per_instance = at_once("concurrency_per_instance", problems);
+    let isolation = table.get("isolation").and_then(|value| isolation(value, problems));
     let env = table.get("env").map(|value| env(value, problems)).unwrap_or_default();
     let secrets = match table.get("secrets").and_then(|value| value.strings(problems)) {
         Some(names) => secrets(names, &env, problems),
@@ -182,7 +189,6 @@ fn function(
         Some(entries) => entries
             .into_iter()
             .filter_map(|entry| checked(Some(entry), check::egress, problems))
-            .map(Spanned::into_inner)
             .collect(),
         None => Vec::new(),
     };
@@ -192,8 +198,11 @@ fn function(
         runtime: runtime.flatten(),
         handler,
         memory,
+        cpu,
+        disk,
         timeout,
         concurrency,
+        concurrency_per_instance,
         isolation,
         env,
         secrets,
@@ -220,19 +229,19 @@ fn runtime(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<RuntimeK
     let text = value.string(problems)?;
     let word = *text.get_ref();
     match RuntimeKind::ALL.into_iter().find(|kind| kind.as_str() == word) {
-        Some(RuntimeKind::Js) => Some(Spanned::new(text.span(), RuntimeKind::Js)),
-        Some(kind) => {
+        Some(RuntimeKind::Wasm) => {
             problems.add_with_help(
                 text.span(),
-                format!("runtime `{kind}` is not in this build yet"),
-                "this build runs `js`",
+                "runtime `wasm` is not in this build yet",
+                format!("this build runs {}", this_build()),
             );
             None
         }
+        Some(kind) => Some(Spanned::new(text.span(), kind)),
         None => {
             let help = match nearest(word, RuntimeKind::ALL.map(RuntimeKind::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "this build runs `js`".to_owned(),
+                None => format!("this build runs {}", this_build()),
             };
             let message = format!("there is no runtime `{}`", word.escape_debug());
             problems.add_with_help(text.span(), message, help);
@@ -241,20 +250,21 @@ fn runtime(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<RuntimeK
     }
 }
 
-fn memory(value: Value<'_>, js: bool, problems: &mut Problems) -> Option<ByteSize> {
-    let size = value.quantity::<ByteSize>("MB", problems)?;
-    let [least, most] = JS_MEMORY;
-    if js && !(least..=most).contains(size.get_ref()) {
-        problems.add(
-            size.span(),
-            format!(
-                "`memory` of a `js` function is from {least} to {most}, not {}",
-                size.get_ref()
-            ),
-        );
-        return None;
+/// The runtimes of this build.
+fn this_build() -> String {
+    let kinds = RuntimeKind::ALL.into_iter().filter(|kind| *kind != RuntimeKind::Wasm);
+    kinds.map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn cpu(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<f64>> {
+    let number = value.number(problems)?;
+    let [least, most] = CPU;
+    if (least..=most).contains(number.get_ref()) {
+        return Some(number);
     }
-    Some(size.into_inner())
+    let message = format!("`cpu` is from {least} to {most} cores, not {}", number.get_ref());
+    problems.add_with_help(number.span(), message, "leave it out for one core");
+    None
 }
 
 fn timeout(value: Value<'_>, problems: &mut Problems) -> Option<TimeSpan> {
@@ -270,39 +280,36 @@ fn timeout(value: Value<'_>, problems: &mut Problems) -> Option<TimeSpan> {
     Some(span.into_inner())
 }
 
-fn concurrency(value: Value<'_>, problems: &mut Problems) -> Option<u32> {
+fn concurrency(
+    key: &'static str,
+    value: Value<'_>,
+    problems: &mut Problems,
+) -> Option<Spanned<u32>> {
     let number = value.integer(problems)?;
     match u32::try_from(*number.get_ref()) {
-        Ok(number @ 1..) => Some(number),
+        Ok(most @ 1..) => Some(Spanned::new(number.span(), most)),
         _ => {
             problems.add_with_help(
                 number.span(),
-                format!("`concurrency` is from 1 to {}, not {}", u32::MAX, number.get_ref()),
-                "leave it out for the node's default",
+                format!("`{key}` is from 1 to {}, not {}", u32::MAX, number.get_ref()),
+                "leave it out for the default",
             );
             None
         }
     }
 }
 
-fn isolation(value: Value<'_>, js: bool, problems: &mut Problems) -> Option<Isolation> {
+fn isolation(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<Isolation>> {
     let text = value.string(problems)?;
-    match *text.get_ref() {
-        "invocation" => Some(Isolation::Invocation),
-        "instance" if js => {
-            problems.add_with_help(
-                text.span(),
-                "`isolation = \"instance\"` is not in this build yet for `js`",
-                "leave it out: every invocation has a fresh environment",
-            );
-            None
-        }
-        "instance" => Some(Isolation::Instance),
+    let isolation = match *text.get_ref() {
+        "invocation" => Isolation::Invocation,
+        "instance" => Isolation::Instance,
         _ => {
             problems.add(text.span(), "`isolation` is \"invocation\" or \"instance\"");
-            None
+            return None;
         }
-    }
+    };
+    Some(Spanned::new(text.span(), isolation))
 }
 
 fn env(value: Value<'_>, problems: &mut Problems) -> BTreeMap<String, String> {

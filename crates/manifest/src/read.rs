@@ -143,6 +143,19 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// An integer or a float.
+    pub(crate) fn number(self, problems: &mut Problems) -> Option<Spanned<f64>> {
+        let number = match self.value.get_ref() {
+            DeValue::Integer(_) => self.integer(problems)?.into_inner() as f64,
+            DeValue::Float(number) => number.as_str().parse().unwrap_or(f64::NAN),
+            _ => {
+                self.wrong("a number", problems);
+                return None;
+            }
+        };
+        Some(Spanned::new(self.span(), number))
+    }
+
     pub(crate) fn table(self, problems: &mut Problems) -> Option<Table<'a>> {
         match self.value.get_ref() {
             DeValue::Table(table) => Some(Table::new(table, self.span())),

@@ -523,22 +523,33 @@ fn header(name: &str, value: &Value) -> Result<(HeaderName, HeaderValue), Fault>
     Ok((parsed, value))
 }
 
-/// The plain fields of Lambda's context object; `deadlineMs` is when the attempt must have ended, in
-/// milliseconds since 1970, for its remaining time.
-pub fn context(revision: &Revision, id: InvocationId, deadline: Instant) -> Value {
+/// What Lambda's `context` says of every invocation of a revision, in the names that its Node.js
+/// runtime gives it.
+pub fn function_context(revision: &Revision) -> Value {
     let (app, function) = (&revision.app().app, revision.function());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let deadline = now + deadline.saturating_duration_since(Instant::now());
     json!({
         "functionName": function,
         "functionVersion": "$LATEST",
         "invokedFunctionArn": format!("arn:aws:lambda:local:000000000000:function:{app}/{function}"),
         "memoryLimitInMB": (revision.config().memory.as_bytes() >> 20).to_string(),
-        "awsRequestId": id,
         "logGroupName": format!("/mayfly/{app}/{function}"),
         "logStreamName": revision.id().short(),
-        "deadlineMs": deadline.as_millis() as u64,
     })
+}
+
+/// The plain fields of Lambda's context object; `deadlineMs` is when the attempt must have ended, in
+/// milliseconds since 1970, for its remaining time.
+pub fn context(revision: &Revision, id: InvocationId, deadline: Instant) -> Value {
+    let mut context = function_context(revision);
+    context["awsRequestId"] = json!(id);
+    context["deadlineMs"] = json!(deadline_ms(deadline));
+    context
+}
+
+/// When an invocation must have ended, in milliseconds since 1970.
+pub fn deadline_ms(deadline: Instant) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now + deadline.saturating_duration_since(Instant::now())).as_millis() as u64
 }
 
 fn kind(value: &Value) -> &'static str {

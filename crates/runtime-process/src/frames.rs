@@ -1,15 +1,19 @@
 //! What the host and a bootstrap say to each other, over one socket: frames of a kind, a call's number
 //! and a payload. `guest/bootstraps` has the other side.
+//!
+//! A frame is the length of what follows (4 bytes, little-endian), its kind (1 byte), the call's number
+//! (4 bytes, little-endian) and the payload.
 
 use std::io;
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 /// Longest payload that is taken from a sandbox, in bytes: an event's result, or a piece of a body.
-const LONGEST: usize = 16 << 20;
+const LONGEST: usize = 8 << 20;
+/// How many bytes of a body may be on their way, in either direction, before the other side has taken
+/// some.
+pub(crate) const WINDOW: u32 = 1 << 20;
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,17 +21,24 @@ const LONGEST: usize = 16 << 20;
 pub(crate) enum Kind {
     /// To it: what to load, as [`Load`].
     Load = 1,
-    /// To it: a call begins, as JSON of its style.
+    /// To it: a request begins: [`request_head`].
     Call = 2,
-    /// To it: a piece of the call's body, or of its event.
+    /// To it: a piece of the request's body.
     Data = 3,
-    /// To it: the body is complete.
+    /// To it: the request's body is complete.
     End = 4,
+    /// To it: so many bytes of the answer were taken.
+    Credit = 5,
+    /// To it: an event begins and is complete: three lines (id, deadline in milliseconds since 1970,
+    /// trace) and the event as JSON.
+    Event = 6,
+    /// To it: the request's body broke off.
+    Abort = 7,
     /// From it: the function is loaded, as [`Ready`].
     Ready = 16,
     /// From it: the function cannot be loaded, as [`Told`].
     Refused = 17,
-    /// From it: the answer's status and headers, as [`Head`].
+    /// From it: the answer's status and headers: [`response_head`].
     Head = 18,
     /// From it: a piece of the answer's body.
     Piece = 19,
@@ -37,10 +48,12 @@ pub(crate) enum Kind {
     Result = 21,
     /// From it: what was thrown, as [`Told`].
     Fault = 22,
-    /// From it: a line, as [`Line`].
+    /// From it: a line: its level as a digit, and its text.
     Log = 23,
     /// From it: the call has ended, `waitUntil` included, as [`Done`].
     Done = 24,
+    /// From it: so many bytes of the request's body were taken.
+    Taken = 25,
 }
 
 impl Kind {
@@ -55,6 +68,7 @@ impl Kind {
             22 => Self::Fault,
             23 => Self::Log,
             24 => Self::Done,
+            25 => Self::Taken,
             _ => return None,
         })
     }
@@ -67,6 +81,9 @@ pub(crate) struct Load<'a> {
     pub(crate) entry: &'a str,
     pub(crate) handler: &'a str,
     pub(crate) environment: &'a std::collections::BTreeMap<String, String>,
+    /// What Lambda's context says of every call.
+    pub(crate) context: &'a serde_json::Value,
+    pub(crate) window: u32,
 }
 
 /// What was loaded.
@@ -90,24 +107,12 @@ pub(crate) struct Told {
     pub(crate) invalid: bool,
 }
 
-/// The start of an answer.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Head {
-    pub(crate) status: u16,
-    pub(crate) headers: Vec<(String, String)>,
-}
-
-/// A line of the log.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Line {
-    pub(crate) level: mayfly_runtime_api::LogLevel,
-    pub(crate) message: String,
-}
-
 /// The end of a call.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Done {
+    /// Processor time, in microseconds.
     pub(crate) cpu_us: u64,
+    /// The most memory so far, in bytes.
     pub(crate) memory: u64,
 }
 
@@ -119,93 +124,147 @@ pub(crate) struct Frame {
     pub(crate) payload: Bytes,
 }
 
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
+}
+
 impl Frame {
     /// The payload as JSON.
     pub(crate) fn json<'a, T: Deserialize<'a>>(&'a self) -> io::Result<T> {
         Ok(serde_json::from_slice(&self.payload)?)
     }
-}
 
-/// The host's ear.
-#[derive(Debug)]
-pub(crate) struct Reader {
-    socket: OwnedReadHalf,
-    buffer: BytesMut,
-}
-
-impl Reader {
-    pub(crate) fn new(socket: OwnedReadHalf) -> Self {
-        Self { socket, buffer: BytesMut::with_capacity(16 << 10) }
-    }
-
-    /// The next frame; `None` when the process has closed its side. What is no frame is an error,
-    /// before any room is made for it.
-    pub(crate) async fn next(&mut self) -> io::Result<Option<Frame>> {
-        loop {
-            if let Some(frame) = self.take()? {
-                return Ok(Some(frame));
-            }
-            if self.socket.read_buf(&mut self.buffer).await? == 0 {
-                return Ok(None);
-            }
-        }
-    }
-
-    fn take(&mut self) -> io::Result<Option<Frame>> {
-        let invalid = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-        let Some(length) = self.buffer.first_chunk::<4>() else { return Ok(None) };
-        let length = u32::from_le_bytes(*length) as usize;
-        if !(5..=LONGEST + 5).contains(&length) {
+    /// The payload of [`Kind::Done`].
+    pub(crate) fn done(&self) -> io::Result<Done> {
+        let mut payload = self.payload.clone();
+        if payload.len() != 16 {
             return Err(invalid("a frame is too long or too short"));
         }
-        if self.buffer.len() < 4 + length {
-            self.buffer.reserve(4 + length - self.buffer.len());
-            return Ok(None);
+        Ok(Done { cpu_us: payload.get_u64_le(), memory: payload.get_u64_le() })
+    }
+
+    /// The payload as a number.
+    pub(crate) fn number(&self) -> io::Result<u32> {
+        let number = self.payload[..].try_into();
+        number.map(u32::from_le_bytes).map_err(|_| invalid("a frame is too long or too short"))
+    }
+}
+
+/// Takes the next frame that is complete. What is no frame is an error, before any room is made
+/// for it.
+pub(crate) fn take(buffer: &mut BytesMut) -> io::Result<Option<Frame>> {
+    let Some(length) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*length) as usize;
+    if !(5..=LONGEST + 5).contains(&length) {
+        return Err(invalid("a frame is too long or too short"));
+    }
+    if buffer.len() < 4 + length {
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(4 + length).freeze();
+    frame.advance(4);
+    let kind = Kind::of(frame.get_u8()).ok_or_else(|| invalid("a frame has no known kind"))?;
+    let call = frame.get_u32_le();
+    Ok(Some(Frame { kind, call, payload: frame }))
+}
+
+/// Adds a frame that holds these parts.
+pub(crate) fn add(buffer: &mut BytesMut, kind: Kind, call: u32, parts: &[&[u8]]) {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    buffer.reserve(9 + length);
+    buffer.put_u32_le(5 + length as u32);
+    buffer.put_u8(kind as u8);
+    buffer.put_u32_le(call);
+    parts.iter().for_each(|part| buffer.extend_from_slice(part));
+}
+
+/// Adds a frame whose payload `fill` writes.
+pub(crate) fn add_with(
+    buffer: &mut BytesMut,
+    kind: Kind,
+    call: u32,
+    fill: impl FnOnce(&mut BytesMut),
+) {
+    let start = buffer.len();
+    add(buffer, kind, call, &[]);
+    fill(buffer);
+    let length = (buffer.len() - start - 4) as u32;
+    buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// A request's head: whether a body follows (`1` or `0`) and the method, the URL, then names and
+/// values, each on a line. None of them can hold a line's end.
+pub(crate) fn request_head(request: &mayfly_runtime_api::HttpRequest, to: &mut BytesMut) {
+    let bodied = !matches!(request.body, mayfly_runtime_api::Body::Empty);
+    to.put_u8(if bodied { b'1' } else { b'0' });
+    to.extend_from_slice(request.method.as_str().as_bytes());
+    to.put_u8(b'\n');
+    to.extend_from_slice(request.url.as_bytes());
+    for (name, value) in &request.headers {
+        to.put_u8(b'\n');
+        to.extend_from_slice(name.as_str().as_bytes());
+        to.put_u8(b'\n');
+        to.extend_from_slice(value.as_bytes());
+    }
+}
+
+/// An answer's head, in lines: the status, then names and values.
+pub(crate) fn response_head(
+    payload: &Bytes,
+) -> Result<mayfly_runtime_api::ResponseHead, mayfly_types::Fault> {
+    use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+    let invalid = |message: String| {
+        mayfly_types::Fault::new(mayfly_types::FaultCode::InvalidResponse, message)
+    };
+    let mut lines = payload.split(|byte| *byte == b'\n');
+    let status = lines.next().unwrap_or_default();
+    let status = StatusCode::from_bytes(status)
+        .map_err(|_| invalid(format!("{:?} is no status of HTTP", String::from_utf8_lossy(status))))?;
+    let mut headers = HeaderMap::new();
+    while let Some(name) = lines.next() {
+        let value = lines.next().map(|value| HeaderValue::from_bytes(value).ok());
+        let (Ok(parsed), Some(Some(value))) = (HeaderName::from_bytes(name), value) else {
+            let name = String::from_utf8_lossy(name);
+            return Err(invalid(format!("the header {name:?} cannot be sent")));
+        };
+        headers.append(parsed, value);
+    }
+    Ok(mayfly_runtime_api::ResponseHead { status, headers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_come_out_as_they_went_in_whole_or_not_yet() {
+        let mut buffer = BytesMut::new();
+        add(&mut buffer, Kind::Piece, 7, &[b"ab", b"c"]);
+        add_with(&mut buffer, Kind::Finish, 8, |_| ());
+        let whole = buffer.clone();
+        for length in 0..12 {
+            assert!(take(&mut whole[..length].into()).unwrap().is_none(), "{length}");
         }
-        let mut frame = self.buffer.split_to(4 + length).freeze();
-        frame.advance(4);
-        let kind = Kind::of(frame.get_u8()).ok_or_else(|| invalid("a frame has no known kind"))?;
-        let call = frame.get_u32_le();
-        Ok(Some(Frame { kind, call, payload: frame }))
-    }
-}
-
-/// The host's mouth.
-#[derive(Debug)]
-pub(crate) struct Writer {
-    socket: OwnedWriteHalf,
-    buffer: BytesMut,
-}
-
-impl Writer {
-    pub(crate) fn new(socket: OwnedWriteHalf) -> Self {
-        Self { socket, buffer: BytesMut::new() }
+        let first = take(&mut buffer).unwrap().unwrap();
+        assert_eq!((first.kind, first.call, &first.payload[..]), (Kind::Piece, 7, &b"abc"[..]));
+        let second = take(&mut buffer).unwrap().unwrap();
+        assert_eq!((second.kind, second.call, second.payload.len()), (Kind::Finish, 8, 0));
+        assert!(buffer.is_empty());
     }
 
-    /// Adds a frame to what is sent next.
-    pub(crate) fn add(&mut self, kind: Kind, call: u32, payload: &[u8]) {
-        self.buffer.reserve(9 + payload.len());
-        self.buffer.put_u32_le(5 + payload.len() as u32);
-        self.buffer.put_u8(kind as u8);
-        self.buffer.put_u32_le(call);
-        self.buffer.extend_from_slice(payload);
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        for wrong in [&b"\0\0\0\0"[..], b"\xff\xff\xff\x7f\x15", b"\x05\0\0\0\x03\0\0\0\0"] {
+            assert!(take(&mut wrong.into()).is_err(), "{wrong:?}");
+        }
     }
 
-    /// Adds a frame with JSON.
-    pub(crate) fn add_json(
-        &mut self,
-        kind: Kind,
-        call: u32,
-        payload: &impl Serialize,
-    ) -> io::Result<()> {
-        self.add(kind, call, &serde_json::to_vec(payload)?);
-        Ok(())
-    }
-
-    /// Sends all that was added.
-    pub(crate) async fn flush(&mut self) -> io::Result<()> {
-        let sent = self.socket.write_all_buf(&mut self.buffer).await;
-        self.buffer.clear();
-        sent
+    #[test]
+    fn a_head_that_cannot_be_sent_is_told() {
+        let head = response_head(&Bytes::from("201\nx-a\nb\nx-a\nc")).unwrap();
+        assert_eq!((head.status.as_u16(), head.headers.get_all("x-a").iter().count()), (201, 2));
+        for wrong in ["", "99", "20x", "200\nx", "200\nx y\nz", "200\nx\na\u{1}b"] {
+            assert!(response_head(&Bytes::from(wrong)).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -4,11 +4,17 @@
 //! runs it for each call that comes over a socket. A process that has answered waits for the next call
 //! of the same function; with `isolation = "invocation"` it ends instead.
 
-mod call;
+mod api;
+mod exchange;
+mod fault;
 mod frames;
 mod language;
+mod link;
+mod log;
+mod pool;
 mod process;
 mod runtime;
+mod sandboxed;
 
-pub use language::{Language, LanguageError};
+pub use language::{Interpreter, LanguageError};
 pub use runtime::{Options, ProcessRuntime};

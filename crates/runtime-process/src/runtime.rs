@@ -1,8 +1,8 @@
-//! The runtime as the invoker sees it, and the processes that wait for their next call.
+//! The runtime as the invoker sees it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -11,26 +11,34 @@ use mayfly_runtime_api::{
     Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, PrepareError,
     PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
-use mayfly_sandbox::Spawner;
+use mayfly_sandbox::{CgroupKind, Spawner};
 use mayfly_types::{
-    Fault, FaultCode, FunctionConfig, InvocationId, Isolation, Outcome, OutcomeStatus, Revision,
+    Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Isolation, Outcome,
+    OutcomeStatus, Revision, RuntimeKind,
 };
+use tokio::sync::OnceCell;
 
-use crate::call::{self, Input};
-use crate::language::Language;
-use crate::process::{Process, Start, StartError};
+use crate::exchange::Begin;
+use crate::fault;
+use crate::language::{Interpreter, Language, LanguageError};
+use crate::log::Log;
+use crate::pool::{Pool, Starts, Use};
+use crate::process::{Kind, Process, Start};
+use crate::sandboxed::StartError;
 
-/// How long a function may take to load.
+/// How long a function may take to load: Lambda's own bound.
 const LOADING: Duration = Duration::from_secs(10);
-/// How often processes that wait are looked through.
-const SWEEP: Duration = Duration::from_secs(1);
+/// Calls at once of a process whose handler takes requests.
+const AT_ONCE: u32 = 64;
 
 /// What the runtime needs.
 pub struct Options {
     /// Makes the sandboxes.
     pub spawner: Spawner,
-    /// The language and its interpreter.
-    pub language: Language,
+    /// Which of the process runtimes it is.
+    pub kind: RuntimeKind,
+    /// Where the language's interpreter is looked for, when it is first needed.
+    pub interpreter: Interpreter,
     /// Where bootstraps are written; anything in it may be deleted while no node runs.
     pub bootstraps: PathBuf,
     /// Where artifacts are unpacked.
@@ -41,17 +49,57 @@ pub struct Options {
 
 /// One of the process runtimes.
 pub struct ProcessRuntime {
-    options: Arc<Options>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Options,
+    kind: OnceCell<Kind>,
 }
 
 impl ProcessRuntime {
-    /// Writes the bootstrap.
-    ///
-    /// # Errors
-    /// When the directory cannot be written.
-    pub fn new(options: Options) -> std::io::Result<Self> {
-        options.language.install(&options.bootstraps)?;
-        Ok(Self { options: Arc::new(options) })
+    /// The runtime. It does nothing until it is asked to.
+    pub fn new(options: Options) -> Self {
+        Self { shared: Arc::new(Shared { options, kind: OnceCell::new() }) }
+    }
+}
+
+impl Shared {
+    /// What runs in its processes: found at the first use, and again after each failure.
+    async fn kind(&self) -> Result<&Kind, LanguageError> {
+        let find = || async {
+            let kind = self.options.kind;
+            if kind == RuntimeKind::Provided {
+                return Ok(Kind::Provided);
+            }
+            let (at, bootstraps) =
+                (self.options.interpreter.clone(), self.options.bootstraps.clone());
+            let silent = move |error: String| LanguageError::Silent(kind.as_str(), error);
+            let found = tokio::task::spawn_blocking(move || {
+                let language = Language::find(kind, &at)?;
+                let installed = language.install(&bootstraps);
+                installed.map_err(|error| silent(format!("write its bootstrap: {error}")))?;
+                Ok(Kind::Language(language))
+            });
+            found.await.unwrap_or_else(|error| Err(silent(error.to_string())))
+        };
+        self.kind.get_or_try_init(find).await
+    }
+
+    /// Refuses limits that are written and that nothing here would hold.
+    fn check(&self, config: &FunctionConfig) -> Result<(), PrepareError> {
+        if self.options.spawner.cgroups() != CgroupKind::None {
+            return Ok(());
+        }
+        let written = [("memory", config.written.memory), ("cpu", config.written.cpu)];
+        let unheld: Vec<_> =
+            written.into_iter().filter(|(_, written)| *written).map(|(key, _)| key).collect();
+        if unheld.is_empty() {
+            return Ok(());
+        }
+        let message = format!("this host has no cgroups that hold `{}`", unheld.join("` and `"));
+        let help = "`mayfly doctor` says how to get them; without these keys nothing is promised";
+        Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]))
     }
 }
 
@@ -72,45 +120,68 @@ impl LogSink for Collected {
 impl Runtime for ProcessRuntime {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let PrepareRequest { tenant, artifact, config } = request;
-        let options = &self.options;
+        let shared = &self.shared;
+        shared.check(&config)?;
+        let kind = shared.kind().await.map_err(|error| {
+            let message = format!("this node cannot run `{}`: {error}", config.runtime);
+            let help = "install it on the node, or name it in the configuration's `[runtimes]`";
+            PrepareError::Code(vec![Diagnostic::new(message).help(help)])
+        })?;
+        let options = &shared.options;
         let code =
             options.code.directory(&tenant, artifact).await.map_err(PrepareError::Platform)?;
         let lines = Arc::new(Collected::default());
+        let environment = standard_environment(&config, &serde_json::Value::Null);
         let start = Start {
             spawner: &options.spawner,
-            language: &options.language,
+            kind,
             bootstraps: &options.bootstraps,
             code: &code,
             config: &config,
-            environment: &config.env,
-            logs: lines.clone(),
+            environment: &environment,
+            context: &serde_json::Value::Null,
+            log: Log(lines.clone()),
         };
         let started = Process::start(start, Instant::now() + LOADING).await;
-        let process = started.map_err(|error| refused(error, &config))?;
-        let logs = std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
-        Ok(Prepared { style: process.style, logs })
+        let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
+        let process = started.map_err(|error| refused(error, &config, &take()))?;
+        Ok(Prepared { style: process.style, logs: take() })
     }
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {
         let StartRequest { revision, secrets, logs } = request;
         let tenant = &revision.app().tenant;
-        let code = self.options.code.directory(tenant, revision.artifact()).await?;
-        let environment = environment(&revision, &secrets);
-        let instances = Arc::new(Processes {
-            options: Arc::clone(&self.options),
+        let options = &self.shared.options;
+        let code = options.code.directory(tenant, revision.artifact()).await?;
+        let config = revision.config();
+        let context = lambda::function_context(&revision);
+        let mut environment = standard_environment(config, &context);
+        environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let once = config.isolation == Isolation::Invocation;
+        let at_once = match (once, revision.style()) {
+            (true, _) | (_, HandlerStyle::Event) => 1,
+            (false, HandlerStyle::Fetch) => config.concurrency_per_instance.unwrap_or(AT_ONCE),
+        };
+        let uses = Use {
+            at_once,
+            once,
+            idle: options.idle,
+            freezes: options.spawner.cgroups() != CgroupKind::None,
+        };
+        let starts = Starting {
+            shared: Arc::clone(&self.shared),
             revision,
             environment,
+            context,
             code,
-            logs,
-            waiting: Mutex::default(),
-        });
-        tokio::spawn(sweep(Arc::downgrade(&instances), self.options.idle));
-        Ok(instances)
+            log: Log(logs),
+        };
+        Ok(Arc::new(Processes { pool: Pool::new(Box::new(starts), uses) }))
     }
 }
 
 /// A failed start in the words of a deployment.
-fn refused(error: StartError, config: &FunctionConfig) -> PrepareError {
+fn refused(error: StartError, config: &FunctionConfig, lines: &[String]) -> PrepareError {
     let diagnostic = match error {
         StartError::Host(error) => {
             return PrepareError::Platform(Fault::new(FaultCode::Unavailable, error.to_string()));
@@ -126,121 +197,121 @@ fn refused(error: StartError, config: &FunctionConfig) -> PrepareError {
             "the function's top level ran for more than {} seconds",
             LOADING.as_secs()
         )),
-        StartError::Broken(why) => Diagnostic::new(why),
+        // What it wrote before says more than how it ended.
+        StartError::Broken(why) => {
+            let last = lines.len().saturating_sub(20);
+            let said = lines[last..].iter().map(|line| format!("\n  {line}"));
+            Diagnostic::new(why + &said.collect::<String>())
+        }
     };
     PrepareError::Code(vec![Diagnostic { file: Some(config.entry.clone()), ..diagnostic }])
 }
 
-/// What a function finds in its environment: Lambda's names, its own variables, its secrets.
-fn environment(
-    revision: &Revision,
-    secrets: &BTreeMap<String, String>,
+/// What a function finds in its environment, secrets apart: the names that Lambda gives, and its own
+/// variables.
+fn standard_environment(
+    config: &FunctionConfig,
+    context: &serde_json::Value,
 ) -> BTreeMap<String, String> {
-    let config = revision.config();
-    let function = revision.function().to_string();
+    let text = |key: &str| context[key].as_str().unwrap_or_default().to_owned();
     let mut all = BTreeMap::from([
-        ("AWS_LAMBDA_FUNCTION_NAME".to_owned(), function.clone()),
+        ("AWS_EXECUTION_ENV".to_owned(), format!("Mayfly_{}", config.runtime)),
+        ("AWS_LAMBDA_FUNCTION_NAME".into(), text("functionName")),
         ("AWS_LAMBDA_FUNCTION_VERSION".into(), "$LATEST".into()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE".into(), (config.memory.as_bytes() >> 20).to_string()),
-        ("AWS_LAMBDA_LOG_GROUP_NAME".into(), format!("/mayfly/{}/{function}", revision.app().app)),
-        ("AWS_LAMBDA_LOG_STREAM_NAME".into(), revision.id().short()),
+        ("AWS_LAMBDA_LOG_GROUP_NAME".into(), text("logGroupName")),
+        ("AWS_LAMBDA_LOG_STREAM_NAME".into(), text("logStreamName")),
         ("AWS_LAMBDA_INITIALIZATION_TYPE".into(), "on-demand".into()),
         ("AWS_REGION".into(), "local".into()),
         ("AWS_DEFAULT_REGION".into(), "local".into()),
-        ("LAMBDA_TASK_ROOT".into(), "/var/task".into()),
+        ("LAMBDA_TASK_ROOT".into(), crate::sandboxed::TASK.into()),
         ("LAMBDA_RUNTIME_DIR".into(), "/var/runtime".into()),
         ("_HANDLER".into(), config.handler.clone().unwrap_or_default()),
     ]);
     all.extend(config.env.iter().map(|(name, value)| (name.clone(), value.clone())));
-    all.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
     all
 }
 
-/// The processes of one revision.
-struct Processes {
-    options: Arc<Options>,
+/// Makes the processes of one revision.
+struct Starting {
+    shared: Arc<Shared>,
     revision: Arc<Revision>,
     environment: BTreeMap<String, String>,
+    context: serde_json::Value,
     code: PathBuf,
-    logs: Arc<dyn LogSink>,
-    /// Those that wait for a call, the one that was called last at the end.
-    waiting: Mutex<Vec<(Process, Instant)>>,
+    log: Log,
 }
 
-/// Ends processes that nobody called for a while, until their function is forgotten.
-async fn sweep(processes: Weak<Processes>, idle: Duration) {
-    let mut interval = tokio::time::interval(SWEEP.min(idle));
-    loop {
-        interval.tick().await;
-        let Some(processes) = processes.upgrade() else { return };
-        processes.lock().retain(|(_, since)| since.elapsed() < idle);
+#[async_trait]
+impl Starts for Starting {
+    async fn start(&self) -> Result<Process, Fault> {
+        let kind = self.shared.kind().await.map_err(|error| {
+            let message = format!("this node cannot run `{}`", self.revision.config().runtime);
+            Fault::new(FaultCode::Unavailable, message).with_detail(error.to_string())
+        });
+        let started = match kind {
+            Err(fault) => Err(fault),
+            Ok(kind) => {
+                let start = Start {
+                    spawner: &self.shared.options.spawner,
+                    kind,
+                    bootstraps: &self.shared.options.bootstraps,
+                    code: &self.code,
+                    config: self.revision.config(),
+                    environment: &self.environment,
+                    context: &self.context,
+                    log: self.log.clone(),
+                };
+                let started = Process::start(start, Instant::now() + LOADING).await;
+                started.map_err(|error| of_start(&error))
+            }
+        };
+        if let Err(fault) = &started {
+            let detail = fault.detail.as_deref().unwrap_or(&fault.message);
+            self.log.write(None, LogLevel::Error, detail);
+        }
+        started
     }
+}
+
+/// A failed start in the words of a caller.
+fn of_start(error: &StartError) -> Fault {
+    match error {
+        StartError::Host(_) => {
+            let message = "the node cannot make an environment for the function";
+            Fault::new(FaultCode::Unavailable, message).with_detail(error.to_string())
+        }
+        StartError::Refused(told) => fault::thrown(told),
+        StartError::Broken(_) | StartError::Late => {
+            let message = "the function's environment could not start";
+            Fault::new(FaultCode::FunctionCrashed, message).with_detail(error.to_string())
+        }
+    }
+}
+
+/// The processes of one revision, as the invoker calls them.
+struct Processes {
+    pool: Arc<Pool>,
 }
 
 impl Instance for Processes {
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         Box::pin(async move {
             let began = Instant::now();
-            let waiting = self.lock().pop();
-            let cold = waiting.is_none();
-            let process = match waiting {
-                Some((process, _)) => process,
-                None => self.begin(call.id).await.map_err(|fault| failed(fault, began))?,
+            let Call { id, payload, deadline } = call;
+            let placed = tokio::time::timeout_at(deadline.into(), self.pool.acquire()).await;
+            let late = || {
+                let message = "the function's environment was not ready within its timeout";
+                Fault::new(FaultCode::Timeout, message)
             };
-            let config = self.revision.config();
-            let input = Input {
-                id: call.id,
-                payload: call.payload,
-                context: lambda::context(&self.revision, call.id, call.deadline),
-                deadline: call.deadline,
-                timeout: config.timeout,
-                memory: config.memory,
-                cold,
-                init_us: if cold { began.elapsed().as_micros() as u64 } else { 0 },
-            };
-            let again = config.isolation == Isolation::Instance;
-            let weak = Arc::downgrade(&self);
-            call::run(process, input, move |process| {
-                if let Some(processes) = weak.upgrade().filter(|_| again) {
-                    processes.lock().push((process, Instant::now()));
-                }
-            })
-            .await
-        })
-    }
-}
-
-impl Processes {
-    fn lock(&self) -> MutexGuard<'_, Vec<(Process, Instant)>> {
-        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    async fn begin(&self, id: InvocationId) -> Result<Process, Fault> {
-        let start = Start {
-            spawner: &self.options.spawner,
-            language: &self.options.language,
-            bootstraps: &self.options.bootstraps,
-            code: &self.code,
-            config: self.revision.config(),
-            environment: &self.environment,
-            logs: Arc::clone(&self.logs),
-        };
-        let started = Process::start(start, Instant::now() + LOADING).await;
-        started.map_err(|error| {
-            let fault = match &error {
-                StartError::Host(_) => {
-                    let message = "the node cannot make an environment for the function";
-                    Fault::new(FaultCode::Unavailable, message).with_detail(error.to_string())
-                }
-                StartError::Refused(told) => call::thrown(told),
-                StartError::Broken(_) | StartError::Late => {
-                    let message = "the function's environment could not start";
-                    Fault::new(FaultCode::FunctionCrashed, message).with_detail(error.to_string())
-                }
-            };
-            let detail = fault.detail.as_deref().unwrap_or(&fault.message);
-            self.logs.write(Some(id), LogLevel::Error, detail);
-            fault
+            let placed = placed.unwrap_or_else(|_| Err(late()));
+            let lease = placed.map_err(|fault| failed(fault, began))?;
+            let cold = lease.cold;
+            let init_us = if cold { lease.process().init.as_micros() as u64 } else { 0 };
+            let process = Arc::clone(lease.process());
+            let exchange = process.begin(Begin { id, deadline, cold, init_us }, payload, lease);
+            drop(process);
+            exchange.reply().await
         })
     }
 }

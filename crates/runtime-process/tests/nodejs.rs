@@ -134,8 +134,8 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
     for (way, code, log) in [
         ("throw", FaultCode::FunctionError, "TypeError: thrown"),
         ("text", FaultCode::FunctionError, "just text"),
-        ("exit", FaultCode::FunctionCrashed, "Code(3)"),
-        ("abort", FaultCode::FunctionCrashed, "Signal(6)"),
+        ("exit", FaultCode::FunctionCrashed, "code 3"),
+        ("abort", FaultCode::FunctionCrashed, "signal 6"),
         ("later", FaultCode::FunctionCrashed, "thrown later"),
         ("loop", FaultCode::Timeout, "timeout of 2s"),
         ("never", FaultCode::Timeout, "timeout of 2s"),
@@ -170,7 +170,7 @@ async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
         ("const x = ;", "SyntaxError"),
         ("throw new RangeError('at the top');", "RangeError: at the top"),
         ("import 'left-pad'; export const handler = () => 1;", "left-pad"),
-        ("process.exit(4);", "Code(4)"),
+        ("process.exit(4);", "code 4"),
     ] {
         let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
         match function.prepare().await {

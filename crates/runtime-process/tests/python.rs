@@ -87,8 +87,8 @@ def handler(event, context):
     let instance = function.start().await;
     for (way, code, log) in [
         ("raise", FaultCode::FunctionError, "KeyError: 'missing thing'"),
-        ("exit", FaultCode::FunctionCrashed, "Code(3)"),
-        ("abort", FaultCode::FunctionCrashed, "Signal(6)"),
+        ("exit", FaultCode::FunctionCrashed, "code 3"),
+        ("abort", FaultCode::FunctionCrashed, "signal 6"),
         ("loop", FaultCode::Timeout, "timeout of 2s"),
         ("sleep", FaultCode::Timeout, "timeout of 2s"),
         ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
@@ -120,7 +120,7 @@ async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
         ("def handler(event, context: pass", "SyntaxError"),
         ("raise RuntimeError('at the top')", "RuntimeError: at the top"),
         ("import left_pad\ndef handler(event, context): pass", "No module named 'left_pad'"),
-        ("import sys\nsys.exit(4)", "Code(4)"),
+        ("import sys\nsys.exit(4)", "code 4"),
     ] {
         let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
         match function.prepare().await {

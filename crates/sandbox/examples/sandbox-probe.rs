@@ -67,7 +67,7 @@ fn node(name: &str) {
             binds: vec![Bind { source: me, target: "/var/task/probe".into() }],
             limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
             descriptors: Vec::new(),
-            listen: None,
+            listen: Vec::new(),
         };
         let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
         println!("running");

@@ -132,9 +132,9 @@ impl Spawner {
         let file = written(spec)?;
         let (status, status_inside) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
-        let listener = match spec.listen {
-            Some(_) => Some(seqpacket()?),
-            None => None,
+        let listener = match spec.listen[..] {
+            [] => None,
+            _ => Some(seqpacket()?),
         };
 
         let mut sent: Vec<BorrowedFd<'_>> = vec![file.as_fd()];
@@ -149,8 +149,13 @@ impl Spawner {
         let waiting = Waiting { ended, failed: Some(failed), frozen: Vec::new() };
         self.shared.lock().insert(id, waiting);
         let sandbox =
-            Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listener: None };
-        let request = Request::Spawn { id, limits: spec.limits, descriptors: sent.len() };
+            Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listeners: Vec::new() };
+        let request = Request::Spawn {
+            id,
+            limits: spec.limits,
+            binds: spec.binds.clone(),
+            descriptors: sent.len(),
+        };
         if let Err(error) = self.shared.ask(&request, &sent).await {
             self.shared.lock().remove(&id);
             return Err(error.into());
@@ -271,7 +276,7 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     id: u64,
     ended: watch::Receiver<Option<Ended>>,
-    listener: Option<std::net::TcpListener>,
+    listeners: Vec<std::net::TcpListener>,
 }
 
 impl Sandbox {
@@ -310,10 +315,9 @@ impl Sandbox {
         if let Some(listener) = listener {
             // It was sent before the program was started.
             let received: Option<((), Vec<OwnedFd>)> = wire::receive(&listener)?;
-            let received = received.and_then(|(_, descriptors)| descriptors.into_iter().next());
-            let received =
+            let (_, received) =
                 received.ok_or_else(|| SpawnError::Host("no listener came out of it".into()))?;
-            self.listener = Some(received.into());
+            self.listeners = received.into_iter().map(Into::into).collect();
         }
         // What init says of the program's end is more than what the spawner sees of init's.
         let (sender, watched) = watch::channel(None);
@@ -331,9 +335,9 @@ impl Sandbox {
         Ok(self)
     }
 
-    /// The listener on the sandbox's own loopback, if the spec asked for one.
-    pub fn take_listener(&mut self) -> Option<std::net::TcpListener> {
-        self.listener.take()
+    /// The listeners on the sandbox's own loopback that the spec asked for, in its order.
+    pub fn take_listeners(&mut self) -> Vec<std::net::TcpListener> {
+        std::mem::take(&mut self.listeners)
     }
 
     /// Waits for the sandbox's end.

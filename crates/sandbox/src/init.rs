@@ -38,6 +38,8 @@ pub(crate) struct Init<'a> {
     pub(crate) doors: Vec<File>,
     /// Holds the [`Spec`], which the spawner never reads: it may hold secrets.
     pub(crate) spec: OwnedFd,
+    /// Views of its binds.
+    pub(crate) trees: Vec<OwnedFd>,
     /// For the program, and the last for the listener if one is wanted.
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Where to tell how it fares.
@@ -77,7 +79,7 @@ impl Init<'_> {
         let spec: Spec =
             serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
 
-        let sources = Sources::take(&spec.binds)?;
+        let sources = Sources::take(&spec.binds, self.trees)?;
         // The kernel would rather take sandboxes than the node. One that is given up already stays.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
         take_identity()?;
@@ -89,12 +91,12 @@ impl Init<'_> {
             std::process::exit(125);
         }
         let mut descriptors = self.descriptors;
-        if let Some(port) = spec.listen {
+        if !spec.listen.is_empty() {
             let to = descriptors.pop();
             let to = to
                 .ok_or(io::ErrorKind::InvalidInput)
-                .step(|| "find the listener's socket".into())?;
-            hand_out_listener(port, &to)?;
+                .step(|| "find the listeners' socket".into())?;
+            hand_out_listeners(&spec.listen, &to)?;
         }
         root::enter(sources, &spec.limits)?;
         for kind in NO_MORE {
@@ -144,23 +146,23 @@ fn take_identity() -> Result<(), Failed> {
     rustix::system::sethostname(b"mayfly").step(|| "set the host's name".into())
 }
 
-/// Opens a port on the sandbox's own loopback and hands the listener to the host.
-fn hand_out_listener(port: u16, to: &OwnedFd) -> Result<(), Failed> {
-    let socket = || {
-        let kind = SocketType::STREAM;
-        rustix::net::socket_with(
-            AddressFamily::INET,
-            kind,
-            SocketFlags::CLOEXEC,
-            Some(ipproto::TCP),
-        )
-    };
-    let listener = socket().step(|| "make a listener".into())?;
+/// Opens ports on the sandbox's own loopback and hands their listeners to the host.
+fn hand_out_listeners(ports: &[u16], to: &OwnedFd) -> Result<(), Failed> {
+    let listeners = ports.iter().map(|port| listener(*port)).collect::<Result<Vec<_>, _>>()?;
+    let listeners: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
+    wire::send(to, &(), &listeners).step(|| "hand out the listeners".into())
+}
+
+fn listener(port: u16) -> Result<OwnedFd, Failed> {
+    let kind = SocketType::STREAM;
+    let flags = SocketFlags::CLOEXEC;
+    let listener = rustix::net::socket_with(AddressFamily::INET, kind, flags, Some(ipproto::TCP))
+        .step(|| "make a listener".into())?;
     sys::raise_loopback(&listener).step(|| "raise the loopback interface".into())?;
     let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
     rustix::net::bind(&listener, &address).step(|| format!("listen on {address}"))?;
     rustix::net::listen(&listener, 128).step(|| format!("listen on {address}"))?;
-    wire::send(to, &(), &[listener.as_fd()]).step(|| "hand out the listener".into())
+    Ok(listener)
 }
 
 fn limit(resource: Resource, most: u64) -> Result<(), Failed> {

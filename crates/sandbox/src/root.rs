@@ -100,9 +100,9 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Takes them. The caller is in mount and user namespaces of its own and has not yet become the
-    /// sandbox's user, who may not reach them.
-    pub(crate) fn take(binds: &[Bind]) -> Result<Self, Failed> {
+    /// Takes them, and the views of the binds that the spawner took. The caller is in mount and user
+    /// namespaces of its own and has not yet become the sandbox's user, who may not reach them.
+    pub(crate) fn take(binds: &[Bind], views: Vec<OwnedFd>) -> Result<Self, Failed> {
         refuse_nested(binds)?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change("/", private).step(|| "cut mounts off from the host".into())?;
@@ -120,9 +120,8 @@ impl Sources {
         for path in FILES.map(Path::new).into_iter().filter(|path| path.exists()) {
             trees.push((path.into(), clone_tree(path)?));
         }
-        for bind in binds {
-            trees.push((bind.target.clone(), clone_tree(&bind.source)?));
-        }
+        let targets = binds.iter().map(|bind| bind.target.clone());
+        trees.extend(targets.zip(views));
         let devices = DEVICES.into_iter();
         let devices = devices.map(|name| Ok((name, device(&Path::new("/dev").join(name))?)));
         Ok(Self { trees, links, devices: devices.collect::<Result<_, Failed>>()? })

@@ -11,8 +11,9 @@ use seccompiler::BpfProgram;
 
 use crate::cgroup::{Cgroups, Group, Usage};
 use crate::init::{INSIDE, Init};
+use crate::root::clone_tree;
 use crate::spawner::complain;
-use crate::spec::{Ended, Exit, Limits};
+use crate::spec::{Bind, Ended, Exit, Limits};
 use crate::sys::{self, Forked};
 
 /// Users of the host that sandboxes are, where the spawner may choose: no other software's range.
@@ -52,6 +53,7 @@ pub(crate) fn spawn(
     means: &Means,
     id: u64,
     limits: &Limits,
+    binds: &[Bind],
     mut descriptors: Vec<OwnedFd>,
 ) -> Result<Child, String> {
     if descriptors.len() < 2 {
@@ -59,9 +61,12 @@ pub(crate) fn spawn(
     }
     let status = descriptors.pop().ok_or("a status pipe is missing")?;
     let spec = descriptors.remove(0);
+    // Here, because the sandbox may not reach what lies below other users' directories.
+    let trees = binds.iter().map(|bind| clone_tree(&bind.source)).collect::<Result<_, _>>();
+    let trees = trees.map_err(|failed| failed.to_string())?;
     let group =
         means.cgroups.make(id, limits).map_err(|error| format!("make a cgroup: {error}"))?;
-    let made = begin(&group, means, id, Parts { spec, descriptors, status });
+    let made = begin(&group, means, id, Parts { spec, trees, descriptors, status });
     if made.is_err() {
         // Its failure is told already; the next start clears what stays.
         let _ = group.remove();
@@ -73,6 +78,8 @@ pub(crate) fn spawn(
 
 struct Parts {
     spec: OwnedFd,
+    /// Views of its binds.
+    trees: Vec<OwnedFd>,
     descriptors: Vec<OwnedFd>,
     status: OwnedFd,
 }
@@ -88,14 +95,15 @@ fn begin(
     // SAFETY: the spawner has one thread.
     match unsafe { sys::clone_into_namespaces(born_in.as_ref().map(AsFd::as_fd)) }? {
         Forked::Child => {
-            let Parts { spec, descriptors, status } = parts;
+            let Parts { spec, trees, descriptors, status } = parts;
             let mut keep: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+            keep.extend(trees.iter().map(AsRawFd::as_raw_fd));
             keep.extend(doors.iter().map(AsRawFd::as_raw_fd));
             keep.extend([spec.as_raw_fd(), status.as_raw_fd(), go.as_raw_fd()]);
             if sys::close_all_but(keep).is_err() {
                 std::process::exit(125);
             }
-            Init { filters: &means.filters, doors, spec, descriptors, status, go }.run()
+            Init { filters: &means.filters, doors, spec, trees, descriptors, status, go }.run()
         }
         Forked::Parent(pid, pidfd) => {
             let introduced = introduce(pid, means.powers, id);

@@ -150,13 +150,14 @@ impl Service {
                 let reason = "descriptors were lost on the way: too many are open".to_owned();
                 self.tell(&Report::Failed { id, reason })?;
             }
-            Request::Spawn { id, limits, .. } => match spawn(&self.means, id, &limits, descriptors)
-            {
-                Ok(child) => {
-                    self.children.insert(id, child);
+            Request::Spawn { id, limits, binds, .. } => {
+                match spawn(&self.means, id, &limits, &binds, descriptors) {
+                    Ok(child) => {
+                        self.children.insert(id, child);
+                    }
+                    Err(reason) => self.tell(&Report::Failed { id, reason })?,
                 }
-                Err(reason) => self.tell(&Report::Failed { id, reason })?,
-            },
+            }
             Request::Kill { id } => {
                 if let Some(child) = self.children.get(&id)
                     && let Err(error) = child.kill()

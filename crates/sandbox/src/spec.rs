@@ -45,8 +45,8 @@ pub struct Spec {
     pub limits: Limits,
     /// The numbers under which the program finds the descriptors that come along, in their order.
     pub descriptors: Vec<i32>,
-    /// A port on 127.0.0.1 inside whose listener is handed out to the host.
-    pub listen: Option<u16>,
+    /// Ports on 127.0.0.1 inside whose listeners are handed out to the host.
+    pub listen: Vec<u16>,
 }
 
 /// How the program ended.

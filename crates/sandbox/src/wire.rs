@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
-use crate::spec::{Ended, Limits};
+use crate::spec::{Bind, Ended, Limits};
 
 /// Longest message, in bytes. What may be longer comes as a file among the descriptors.
 const LONGEST: usize = 16 << 10;
@@ -23,9 +23,9 @@ pub(crate) const MOST_DESCRIPTORS: usize = 16;
 /// What the node asks for.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// A sandbox. With it come its [`Spec`](crate::Spec) as a file, the sockets that it shall
-    /// have, and last the pipe on which it tells how it fares.
-    Spawn { id: u64, limits: Limits, descriptors: usize },
+    /// A sandbox that sees these files of the host. With it come its [`Spec`](crate::Spec) as a
+    /// file, the sockets that it shall have, and last the pipe on which it tells how it fares.
+    Spawn { id: u64, limits: Limits, binds: Vec<Bind>, descriptors: usize },
     /// The end of a sandbox, whatever it does.
     Kill { id: u64 },
     /// That a sandbox stands still, or goes on.

@@ -35,7 +35,7 @@ fn spec(arguments: &[&str]) -> Spec {
         binds: vec![Bind { source: probe(), target: "/var/task/probe".into() }],
         limits: LIMITS,
         descriptors: vec![0, 1],
-        listen: None,
+        listen: Vec::new(),
     }
 }
 
@@ -297,9 +297,9 @@ async fn networks_are_out_of_reach() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_port_that_a_sandbox_listens_on_is_the_hosts_to_serve() {
     let spawner = spawner("port").await;
-    let spec = Spec { listen: Some(9001), ..spec(&["try", "connect", "127.0.0.1:9001"]) };
+    let spec = Spec { listen: vec![9001], ..spec(&["try", "connect", "127.0.0.1:9001"]) };
     let mut program = start(&spawner, &spec).await.unwrap();
-    let listener = program.sandbox.take_listener().unwrap();
+    let listener = program.sandbox.take_listeners().remove(0);
     let (_, from) = listener.accept().unwrap();
     assert_eq!(from.ip().to_string(), "127.0.0.1");
     let mut said = String::new();

@@ -103,6 +103,9 @@ pub struct FunctionConfig {
     /// Most attempts at once; `None` is the node's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// Most attempts at once in one instance; `None` is the runtime's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency_per_instance: Option<u32>,
     /// What one invocation leaves to the next.
     pub isolation: Isolation,
     /// Environment variables.

@@ -40,6 +40,7 @@ fn what_is_not_written_has_the_contracts_defaults() {
             disk: ByteSize::mb(512),
             timeout: TimeSpan::seconds(30),
             concurrency: None,
+            concurrency_per_instance: None,
             isolation: Isolation::Invocation,
             env: BTreeMap::new(),
             secrets: Vec::new(),
@@ -87,37 +88,100 @@ fn a_handler_names_the_entry() {
 }
 
 #[test]
-fn the_runtime_follows_from_the_files() {
-    for (code, kind) in [
-        (&["app.py"][..], "python"),
-        (&["app.py", "lib/x.js"], "python"),
-        (&["app.rb"], "ruby"),
-        (&["app.wasm"], "wasm"),
-        (&["bootstrap"], "provided"),
-        (&["bootstrap", "data.json"], "provided"),
-        (&["package.json", "index.js"], "nodejs"),
-        (&["package.json"], "nodejs"),
-        (&["src/app.py"], "python"),
-        (&["README.md", "node_modules/a/index.js", "src/app.py"], "python"),
+fn the_runtime_and_its_entry_follow_from_the_files() {
+    for (code, kind, entry) in [
+        (&["app.py"][..], "python", "app.py"),
+        (&["index.py", "app.py"], "python", "app.py"),
+        (&["requirements.txt", "tool.js", "main.py"], "python", "main.py"),
+        (&["src/app.py", "README.md"], "python", "src/app.py"),
+        (&["README.md", "node_modules/a/index.js", "src/app.py"], "python", "src/app.py"),
+        (&["app.rb"], "ruby", "app.rb"),
+        (&["Gemfile", "Gemfile.lock", "thumbs.rb"], "ruby", "thumbs.rb"),
+        (&["bootstrap"], "provided", "bootstrap"),
+        (&["bootstrap", "index.js", "data.json"], "provided", "bootstrap"),
+        (&["package.json", "index.js"], "nodejs", "index.js"),
+        (&["package.json", "app.py", "src/index.ts"], "nodejs", "src/index.ts"),
+        (&["package.json", "lib/a.js"], "nodejs", "package.json"),
+        (&["x.cjs"], "nodejs", "x.cjs"),
+        (&["index.js", "tool.py"], "js", "index.js"),
+        (&["lib/x.py", "src/index.js"], "js", "src/index.js"),
     ] {
-        let error = resolve("", code).unwrap_err();
-        assert!(error.contains(&format!("`{kind}`, which is not in this build yet")), "{error}");
+        let config = resolve("", code).unwrap_or_else(|error| panic!("{code:?}: {error}"));
+        assert_eq!((config.runtime.as_str(), config.entry.as_str()), (kind, entry), "{code:?}");
     }
-    assert_eq!(resolve("", &["index.js", "tool.py"]).unwrap().runtime, RuntimeKind::Js);
-    assert_eq!(entry("", &["lib/x.py", "src/index.js"]), "src/index.js");
+    assert!(resolve("", &["app.wasm"]).unwrap_err().contains("`wasm`, which is not in this build"));
     assert!(resolve("", &["README.md"]).unwrap_err().contains("tells its runtime"));
     assert!(resolve("", &[]).unwrap_err().contains("holds no files"));
+}
+
+#[test]
+fn handlers_are_written_as_with_lambda() {
+    for (lines, code, found) in [
+        ("handler = \"pkg.app.handler\"", &["pkg/app.py", "x.py"][..], "pkg/app.py"),
+        ("handler = \"pkg/app.handler\"", &["pkg/app.py", "x.py"], "pkg/app.py"),
+        ("handler = \"app.Photos::Handler.process\"", &["app.rb", "x.rb"], "app.rb"),
+        ("handler = \"lib/app.handler\"", &["lib/app.rb", "x.rb"], "lib/app.rb"),
+        ("handler = \"dist/a.b\"", &["package.json", "dist/a.cjs"], "dist/a.cjs"),
+        ("runtime = \"provided\"\nhandler = \"any thing\"", &["bootstrap", "x"], "bootstrap"),
+        ("runtime = \"provided\"", &["serve"], "serve"),
+    ] {
+        assert_eq!(entry(lines, code), found, "{lines}");
+    }
+    let error = resolve("runtime = \"provided\"", &["a", "b"]).unwrap_err();
+    assert!(error.contains("no file `bootstrap`") && error.contains("chmod +x"), "{error}");
+}
+
+#[test]
+fn limits_are_those_of_the_runtime() {
+    let (js, python, node) = (&["a.js"][..], &["a.py"][..], &["package.json", "index.js"][..]);
+    for (lines, code, message) in [
+        ("memory = \"8MB\"", js, "`memory` of a `js` function is from 16MB to 4GB, not 8MB"),
+        ("memory = \"5GB\"", js, "`memory` of a `js` function is from 16MB to 4GB, not 5GB"),
+        (
+            "memory = \"16MB\"",
+            python,
+            "`memory` of a `python` function is from 32MB to 1024GB, not 16MB",
+        ),
+        (
+            "isolation = \"instance\"",
+            js,
+            "`isolation = \"instance\"` is not in this build yet for `js`",
+        ),
+        ("cpu = 1", js, "`cpu` means nothing to a `js` function"),
+        ("disk = \"1MB\"", js, "`disk` means nothing to a `js` function"),
+        ("concurrency_per_instance = 2", js, "`concurrency_per_instance` means nothing"),
+        (
+            "concurrency_per_instance = 2",
+            python,
+            "an instance of `python` takes one attempt at a time",
+        ),
+        (
+            "disk = \"512MB\"",
+            python,
+            "`disk` is from 1MB to `memory`, 128MB, not 512MB -- a function's /tmp",
+        ),
+        ("egress = [\"*\"]", node, "`egress` is not in this build yet for `nodejs`"),
+    ] {
+        let error = resolve(lines, code).unwrap_err();
+        assert!(error.starts_with(message), "{lines}: {error}");
+    }
+    for (lines, code) in [
+        ("memory = \"16MB\"", js),
+        ("memory = \"4GB\"", js),
+        ("memory = \"1GB\"\ndisk = \"512MB\"\ncpu = 0.5\nisolation = \"invocation\"", python),
+        ("concurrency_per_instance = 10", node),
+        ("concurrency_per_instance = 1", python),
+    ] {
+        assert!(resolve(lines, code).is_ok(), "{lines}");
+    }
+    let written = resolve("cpu = 2\ndisk = \"64MB\"", python).unwrap().written;
+    assert!(written.cpu && written.disk && !written.memory);
 }
 
 #[test]
 fn a_package_runs_as_js_when_the_manifest_says_so() {
     let code = ["package.json", "index.js", "node_modules/a/package.json"];
     assert_eq!(entry("runtime = \"js\"", &code), "index.js");
-    let error = resolve("", &code).unwrap_err();
-    assert!(
-        error.ends_with("write runtime = \"js\" to run it as a fresh JavaScript VM"),
-        "{error}"
-    );
     assert!(resolve("runtime = \"js\"", &["app.py"]).unwrap_err().contains("has no entry"));
 }
 

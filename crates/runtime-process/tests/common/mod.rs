@@ -12,7 +12,7 @@ use mayfly_runtime_api::{
     Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
     Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
 };
-use mayfly_runtime_process::{Language, Options, ProcessRuntime};
+use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
 use mayfly_types::{
     AppKey, ByteSize, Digest, Fault, FunctionConfig, HandlerStyle, InvocationId, Isolation,
@@ -73,15 +73,10 @@ pub(crate) async fn function(
     let command = vec![example.join("examples/process-spawner").into(), name.into()];
     let spawner = Spawner::start(SpawnerOptions { command }).await.unwrap();
     let limited = spawner.cgroups() != CgroupKind::None;
-    let path = std::env::var_os("PATH").unwrap();
-    let language = match kind {
-        RuntimeKind::Python => Language::python(&path),
-        _ => Language::nodejs(&path),
-    };
-    let language = language.unwrap_or_else(|error| panic!("{error}"));
     let runtime = ProcessRuntime::new(Options {
         spawner,
-        language,
+        kind,
+        interpreter: Interpreter::in_path(std::env::var_os("PATH").unwrap()),
         bootstraps: directory.path().join("bootstraps"),
         code: Arc::new(Code(code)),
         idle: Duration::from_secs(60),
@@ -95,6 +90,7 @@ pub(crate) async fn function(
         disk: ByteSize::mb(64),
         timeout: TimeSpan::millis(20_000),
         concurrency: None,
+        concurrency_per_instance: None,
         isolation: Isolation::Instance,
         env: [("COLOUR".to_owned(), "green".to_owned())].into(),
         secrets: Vec::new(),
@@ -103,7 +99,7 @@ pub(crate) async fn function(
     };
     change(&mut config);
     Function {
-        runtime: runtime.unwrap(),
+        runtime,
         config,
         lines: Arc::default(),
         limited,
@@ -182,6 +178,10 @@ impl Function {
         body: Body,
     ) -> (u16, HeaderMap, String, Outcome) {
         match self.send(instance, path, body).await {
+            Ok(Reply::Http { head, body: ReplyBody::Complete(bytes, outcome) }) => {
+                let text = String::from_utf8(bytes.to_vec()).unwrap();
+                (head.status.as_u16(), head.headers, text, outcome)
+            }
             Ok(Reply::Http { head, body: ReplyBody::Running(mut stream) }) => {
                 let mut all = Vec::new();
                 while let Some(piece) =

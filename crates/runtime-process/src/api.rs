@@ -1,0 +1,545 @@
+//! Lambda's Runtime API (version 2018-06-01), which a `provided` function calls from inside its sandbox
+//! for its next invocation and to answer it.
+//!
+//! It is served on a listener of the sandbox's own loopback: whoever connects there is the function.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use base64::Engine as _;
+use bytes::{Buf as _, Bytes, BytesMut};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use mayfly_runtime_api::{LogLevel, Payload, ResponseHead};
+use mayfly_sandbox::Sandbox;
+use mayfly_types::{Fault, FaultCode};
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::exchange::{Begin, Exchange};
+use crate::fault;
+use crate::frames::{Done, Told, WINDOW};
+use crate::link::Limits;
+use crate::log::Log;
+use crate::pool::Lease;
+use crate::sandboxed::{Hears, StartError, end_of, ended_early};
+
+/// Where it is served inside.
+pub(crate) const PORT: u16 = 9001;
+/// Largest answer that is not streamed, and largest error, in bytes: Lambda's own limit.
+const LONGEST: usize = 6 << 20;
+/// Connections at once.
+const CONNECTIONS: usize = 64;
+/// Ends the JSON before a streamed answer.
+const PRELUDE_END: [u8; 8] = [0; 8];
+/// Longest JSON before a streamed answer.
+const PRELUDE: usize = 64 << 10;
+const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
+
+/// The Runtime API of one process.
+pub(crate) struct Api {
+    sandbox: Arc<Sandbox>,
+    log: Log,
+    limits: Limits,
+    arn: String,
+    state: Mutex<State>,
+    /// The state has changed.
+    changed: Notify,
+    /// There is something for the function.
+    call: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    started: Option<Result<(), Told>>,
+    current: Option<Current>,
+    closed: bool,
+}
+
+struct Current {
+    exchange: Arc<Exchange>,
+    lease: Lease,
+    /// What is still to be given to the function.
+    event: Option<Bytes>,
+    deadline_ms: u64,
+    answered: bool,
+}
+
+/// What a function says of its error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Thrown {
+    error_type: Option<String>,
+    error_message: Option<String>,
+    stack_trace: Option<serde_json::Value>,
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Api {
+    /// Serves it on a listener, until the process ends or nobody needs it.
+    pub(crate) fn serve(
+        listener: std::net::TcpListener,
+        sandbox: Arc<Sandbox>,
+        log: Log,
+        limits: Limits,
+        context: serde_json::Value,
+    ) -> std::io::Result<Arc<Self>> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let arn = context["invokedFunctionArn"].as_str().unwrap_or_default().to_owned();
+        let api = Arc::new(Self {
+            sandbox,
+            log,
+            limits,
+            arn,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            call: Notify::new(),
+        });
+        tokio::spawn(accept(listener, Arc::downgrade(&api)));
+        tokio::spawn(Arc::clone(&api).watch());
+        Ok(api)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Waits until the function asks for its first invocation.
+    pub(crate) async fn ready(&self) -> Result<(), StartError> {
+        loop {
+            let changed = self.changed.notified();
+            let started = self.lock().started.take();
+            match started {
+                Some(Ok(())) => {
+                    self.lock().started = Some(Ok(()));
+                    return Ok(());
+                }
+                Some(Err(told)) => return Err(StartError::Refused(told)),
+                None => {}
+            }
+            tokio::select! {
+                () = changed => {}
+                _ = self.sandbox.ended() => {
+                    let started = self.lock().started.take();
+                    return Err(match started {
+                        Some(Err(told)) => StartError::Refused(told),
+                        _ => ended_early(&self.sandbox).await,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Begins a call. It keeps its lease until the function asks for the next.
+    pub(crate) fn begin(
+        &self,
+        begin: Begin,
+        payload: Payload,
+        deadline_ms: u64,
+        lease: Lease,
+    ) -> Arc<Exchange> {
+        let exchange = Exchange::new(begin, None);
+        let event = match payload {
+            Payload::Event(event) => event.json,
+            Payload::Http(_) => {
+                let fault = Fault::new(FaultCode::Internal, "a request is no event");
+                exchange.failed(fault, true, Done::default(), &self.log);
+                return exchange;
+            }
+        };
+        exchange.gave(event.len());
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            let ended = Fault::new(FaultCode::FunctionCrashed, "the function's process ended");
+            exchange.failed(ended, true, Done::default(), &self.log);
+            lease.lose();
+            return exchange;
+        }
+        state.current = Some(Current {
+            exchange: Arc::clone(&exchange),
+            lease,
+            event: Some(event),
+            deadline_ms,
+            answered: false,
+        });
+        drop(state);
+        self.call.notify_one();
+        self.changed.notify_waiters();
+        exchange
+    }
+
+    /// Ends it.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_waiters();
+        self.call.notify_waiters();
+    }
+
+    /// Ends calls whose time is over, and the present one when the process ends.
+    async fn watch(self: Arc<Self>) {
+        let mut ended = std::pin::pin!(self.sandbox.ended());
+        loop {
+            let changed = self.changed.notified();
+            let deadline = {
+                let state = self.lock();
+                if state.closed {
+                    break;
+                }
+                state.current.as_ref().map(|current| current.exchange.deadline)
+            };
+            let late = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = changed => {}
+                () = late => self.fail(&fault::late(self.limits.timeout), true, Done::default()),
+                _ = &mut ended => {
+                    let ended = end_of(&self.sandbox).await;
+                    let used = Done {
+                        cpu_us: ended.cpu_us.unwrap_or(0),
+                        memory: ended.memory_peak.unwrap_or(0),
+                    };
+                    self.lock().closed = true;
+                    self.changed.notify_waiters();
+                    let fault = fault::of_end(&ended, self.limits.memory);
+                    self.fail(&fault, ended.out_of_memory, used);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn fail(&self, fault: &Fault, certain: bool, done: Done) {
+        let current = self.lock().current.take();
+        if let Some(current) = current {
+            current.exchange.failed(fault.clone(), certain, done, &self.log);
+            current.lease.lose();
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
+            return refusal(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such path");
+        };
+        match (request.method(), path) {
+            (&Method::GET, "invocation/next") => self.next().await,
+            (&Method::POST, "init/error") => self.init_error(request).await,
+            (&Method::POST, path) => {
+                let parts = path.strip_prefix("invocation/").and_then(|rest| rest.split_once('/'));
+                match parts {
+                    Some((id, "response")) => self.response(id.to_owned(), request).await,
+                    Some((id, "error")) => self.error(id.to_owned(), request).await,
+                    _ => refusal(StatusCode::NOT_FOUND, "NotFound", "there is no such path"),
+                }
+            }
+            _ => refusal(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "use GET or POST"),
+        }
+    }
+
+    /// Gives the function its next invocation, when there is one.
+    async fn next(&self) -> Answer {
+        loop {
+            let call = self.call.notified();
+            let mut done = None;
+            {
+                let mut state = self.lock();
+                if state.started.is_none() && state.current.is_none() {
+                    state.started = Some(Ok(()));
+                    self.changed.notify_waiters();
+                }
+                // Whoever asks for the next has done with the last.
+                if state.current.as_ref().is_some_and(|current| current.answered) {
+                    done = state.current.take();
+                }
+                if let Some(current) = &mut state.current
+                    && let Some(event) = current.event.take()
+                {
+                    return self.invocation(current, event);
+                }
+                if state.closed {
+                    return refusal(StatusCode::GONE, "Gone", "the environment ends");
+                }
+            }
+            if let Some(current) = done {
+                current.exchange.done(Done::default(), &self.log);
+                current.lease.give_back();
+                // The next call may have begun already.
+                continue;
+            }
+            call.await;
+        }
+    }
+
+    fn invocation(&self, current: &Current, event: Bytes) -> Answer {
+        Response::builder()
+            .header(header::CONTENT_TYPE, "application/json")
+            .header("lambda-runtime-aws-request-id", current.exchange.id.to_string())
+            .header("lambda-runtime-deadline-ms", current.deadline_ms)
+            .header("lambda-runtime-invoked-function-arn", &self.arn)
+            .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+            .body(Full::new(event))
+            .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "no answer"))
+    }
+
+    /// The present call, if it is this one and is not answered yet.
+    fn claim(&self, id: &str) -> Result<Arc<Exchange>, Answer> {
+        let mut state = self.lock();
+        match &mut state.current {
+            Some(current)
+                if current.event.is_none()
+                    && !current.answered
+                    && current.exchange.id.to_string() == id =>
+            {
+                current.answered = true;
+                Ok(Arc::clone(&current.exchange))
+            }
+            _ => Err(refusal(
+                StatusCode::BAD_REQUEST,
+                "InvalidRequestID",
+                "this invocation is not under way, or is answered already",
+            )),
+        }
+    }
+
+    async fn response(&self, id: String, request: Request<Incoming>) -> Answer {
+        let exchange = match self.claim(&id) {
+            Ok(exchange) => exchange,
+            Err(refused) => return refused,
+        };
+        let mode = request.headers().get("lambda-runtime-function-response-mode");
+        if mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"streaming")) {
+            return self.stream(&exchange, request).await;
+        }
+        match Limited::new(request.into_body(), LONGEST).collect().await {
+            Ok(body) => {
+                exchange.result(body.to_bytes());
+                accepted()
+            }
+            Err(error) if error.is::<LengthLimitError>() => {
+                let message = format!("the answer is larger than {LONGEST} bytes");
+                let fault = Fault::new(FaultCode::InvalidResponse, message.clone());
+                exchange.give_up(fault, &self.log);
+                refusal(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", &message)
+            }
+            Err(_) => {
+                let message = "the answer broke off";
+                exchange.threw(Fault::new(FaultCode::InvalidResponse, message));
+                refusal(StatusCode::BAD_REQUEST, "Truncated", message)
+            }
+        }
+    }
+
+    /// An answer that comes piece by piece, with what went wrong in its trailers.
+    async fn stream(&self, exchange: &Exchange, request: Request<Incoming>) -> Answer {
+        let kind = request.headers().get(header::CONTENT_TYPE);
+        let mut prelude = match kind.is_some_and(|kind| kind.as_bytes() == STREAMED.as_bytes()) {
+            true => Some(BytesMut::new()),
+            false => {
+                let mut headers = HeaderMap::new();
+                let fallback = header::HeaderValue::from_static("application/octet-stream");
+                headers.insert(header::CONTENT_TYPE, kind.cloned().unwrap_or(fallback));
+                exchange.head(Ok(ResponseHead { status: StatusCode::OK, headers }));
+                None
+            }
+        };
+        let mut body = request.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = match frame {
+                Ok(frame) => frame,
+                Err(_) => {
+                    let broken = Fault::new(FaultCode::FunctionError, "the answer broke off");
+                    exchange.give_up(broken, &self.log);
+                    return refusal(StatusCode::BAD_REQUEST, "Truncated", "the answer broke off");
+                }
+            };
+            let frame = match frame.into_data() {
+                Ok(data) => {
+                    if let Err(invalid) = self.piece(exchange, &mut prelude, data).await {
+                        exchange.give_up(invalid, &self.log);
+                    }
+                    continue;
+                }
+                Err(frame) => frame,
+            };
+            if let Ok(trailers) = frame.into_trailers()
+                && let Some(fault) = of_trailers(&trailers)
+            {
+                exchange.give_up(fault, &self.log);
+            }
+        }
+        exchange.finish();
+        accepted()
+    }
+
+    async fn piece(
+        &self,
+        exchange: &Exchange,
+        prelude: &mut Option<BytesMut>,
+        data: Bytes,
+    ) -> Result<(), Fault> {
+        let data = match prelude.take() {
+            None => data,
+            Some(mut start) => {
+                start.extend_from_slice(&data);
+                let end = start.windows(PRELUDE_END.len()).position(|part| part == PRELUDE_END);
+                match end {
+                    Some(end) => {
+                        let mut rest = start.split_off(end);
+                        rest.advance(PRELUDE_END.len());
+                        exchange.head(Ok(head_of(&start)?));
+                        rest.freeze()
+                    }
+                    None if start.len() > PRELUDE => {
+                        let message = "the JSON before the answer's body has no end";
+                        return Err(Fault::new(FaultCode::InvalidResponse, message));
+                    }
+                    None => {
+                        *prelude = Some(start);
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        if !data.is_empty() {
+            exchange.room(WINDOW as usize).await;
+            exchange.piece(data);
+        }
+        Ok(())
+    }
+
+    async fn error(&self, id: String, request: Request<Incoming>) -> Answer {
+        let exchange = match self.claim(&id) {
+            Ok(exchange) => exchange,
+            Err(refused) => return refused,
+        };
+        let told = told(request).await;
+        let fault = fault::thrown(&told);
+        exchange.give_up(fault, &self.log);
+        accepted()
+    }
+
+    async fn init_error(&self, request: Request<Incoming>) -> Answer {
+        let told = told(request).await;
+        let mut state = self.lock();
+        if state.started.is_none() {
+            state.started = Some(Err(told));
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        accepted()
+    }
+}
+
+impl Hears for Api {
+    fn output(&self, level: LogLevel, text: &str) {
+        let id = self.lock().current.as_ref().map(|current| current.exchange.id);
+        self.log.write(id, level, text);
+    }
+}
+
+/// Serves connections until the API is gone.
+async fn accept(listener: TcpListener, api: Weak<Api>) {
+    let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else { return };
+        let Some(api) = api.upgrade().filter(|api| !api.lock().closed) else { return };
+        // Without it an answer in two packets waits for an acknowledgement.
+        let _ = stream.set_nodelay(true);
+        let api = Arc::downgrade(&api);
+        tokio::spawn(async move {
+            let _place = place;
+            let service = service_fn(move |request| {
+                let api = api.upgrade();
+                async move {
+                    let gone = || refusal(StatusCode::GONE, "Gone", "the environment ends");
+                    Ok::<_, Infallible>(match api {
+                        Some(api) => api.answer(request).await,
+                        None => gone(),
+                    })
+                }
+            });
+            let mut http = hyper::server::conn::http1::Builder::new();
+            // Whatever a function sends, it harms itself alone.
+            let _ = http.pipeline_flush(true).serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+/// What a function says of its error.
+async fn told(request: Request<Incoming>) -> Told {
+    let kind = request.headers().get("lambda-runtime-function-error-type");
+    let kind = kind.and_then(|kind| kind.to_str().ok()).map(str::to_owned);
+    let body = Limited::new(request.into_body(), LONGEST).collect().await;
+    let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+    told_of(kind, &body)
+}
+
+fn told_of(kind: Option<String>, body: &[u8]) -> Told {
+    let thrown: Thrown = serde_json::from_slice(body).unwrap_or_default();
+    let name = thrown.error_type.or(kind).unwrap_or_else(|| "Error".into());
+    let message = thrown
+        .error_message
+        .unwrap_or_else(|| String::from_utf8_lossy(&body[..body.len().min(4096)]).into_owned());
+    let mut stack = format!("{name}: {message}");
+    let lines = match thrown.stack_trace {
+        Some(serde_json::Value::Array(lines)) => lines,
+        Some(serde_json::Value::String(text)) => vec![text.into()],
+        _ => Vec::new(),
+    };
+    for line in &lines {
+        stack.push_str("\n  ");
+        stack.push_str(line.as_str().map_or(line.to_string(), str::to_owned).trim_end());
+    }
+    Told { name, message, stack, crash: false, invalid: false }
+}
+
+/// An error that happened after the answer's start: its type, and in base64 what [`Thrown`] says.
+fn of_trailers(trailers: &HeaderMap) -> Option<Fault> {
+    let text = |name: &str| trailers.get(name).and_then(|value| value.to_str().ok());
+    let kind = text("lambda-runtime-function-error-type")?;
+    let body = text("lambda-runtime-function-error-body").unwrap_or_default();
+    let body = base64::engine::general_purpose::STANDARD.decode(body).unwrap_or_default();
+    Some(fault::thrown(&told_of(Some(kind.to_owned()), &body)))
+}
+
+/// The head of a streamed answer, from the JSON before it.
+fn head_of(prelude: &[u8]) -> Result<ResponseHead, Fault> {
+    let mut value: serde_json::Value = serde_json::from_slice(prelude).map_err(|error| {
+        let message = format!("what stands before the answer's body is no JSON: {error}");
+        Fault::new(FaultCode::InvalidResponse, message)
+    })?;
+    if let Some(object) = value.as_object_mut() {
+        object.entry("statusCode").or_insert_with(|| 200.into());
+    }
+    let json = value.to_string();
+    mayfly_runtime_api::lambda::http_from_result(json.as_bytes()).map(|(head, _)| head)
+}
+
+fn accepted() -> Answer {
+    json(StatusCode::ACCEPTED, r#"{"status":"OK"}"#.into())
+}
+
+fn refusal(status: StatusCode, kind: &str, message: &str) -> Answer {
+    let body = serde_json::json!({ "errorType": kind, "errorMessage": message });
+    json(status, body.to_string())
+}
+
+fn json(status: StatusCode, body: String) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    *answer.status_mut() = status;
+    let kind = header::HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
+}

@@ -1,0 +1,380 @@
+//! One call: what came of it so far, between whoever drives it and whoever waits for it.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use mayfly_runtime_api::{Failure, Reply, ReplyBody, ReplyStream, ResponseHead};
+use mayfly_types::{Fault, FaultCode, InvocationId, Outcome, OutcomeStatus};
+
+use crate::frames::{Done, WINDOW};
+use crate::log::Log;
+
+/// Hears how much of an answer was taken.
+pub(crate) trait Taker: Send + Sync {
+    /// So many bytes of a call's answer were taken.
+    fn taken(&self, call: u32, bytes: usize);
+}
+
+/// What a call starts from.
+pub(crate) struct Begin {
+    pub(crate) id: InvocationId,
+    pub(crate) deadline: Instant,
+    pub(crate) cold: bool,
+    /// Time until the process was there, in microseconds.
+    pub(crate) init_us: u64,
+}
+
+/// A call under way.
+pub(crate) struct Exchange {
+    pub(crate) id: InvocationId,
+    pub(crate) deadline: Instant,
+    state: Mutex<State>,
+}
+
+struct State {
+    began: Instant,
+    first: Option<First>,
+    /// Its first words were said.
+    answered: bool,
+    pieces: VecDeque<Bytes>,
+    /// Bytes in `pieces`.
+    held: usize,
+    /// The body is complete.
+    finished: bool,
+    /// Nobody waits for it any more.
+    left: bool,
+    /// What it threw so far.
+    fault: Option<Fault>,
+    /// That is in the log.
+    logged: bool,
+    /// A fault that ends the body.
+    broken: Option<Fault>,
+    /// Since when the function waits for its reader, and how long it has before.
+    stalled: (Option<Instant>, Duration),
+    outcome: Outcome,
+    ended: bool,
+    waker: Option<Waker>,
+    /// Who waits for room.
+    writer: Option<Waker>,
+    taker: Option<(Arc<dyn Taker>, u32)>,
+}
+
+/// What comes of a call first.
+enum First {
+    Http(ResponseHead),
+    Event(Bytes),
+    Failed(Fault),
+}
+
+impl Exchange {
+    pub(crate) fn new(begin: Begin, taker: Option<(Arc<dyn Taker>, u32)>) -> Arc<Self> {
+        let Begin { id, deadline, cold, init_us } = begin;
+        let outcome = Outcome { cold, init_us, ..Outcome::nothing(OutcomeStatus::Ok) };
+        let state = State {
+            began: Instant::now(),
+            first: None,
+            answered: false,
+            pieces: VecDeque::new(),
+            held: 0,
+            finished: false,
+            left: false,
+            fault: None,
+            logged: false,
+            broken: None,
+            stalled: (None, Duration::ZERO),
+            outcome,
+            ended: false,
+            waker: None,
+            writer: None,
+            taker,
+        };
+        Arc::new(Self { id, deadline, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let changed = change(&mut state);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        changed
+    }
+
+    /// So many bytes of the request were handed in.
+    pub(crate) fn gave(&self, bytes: usize) {
+        self.lock().outcome.bytes_in += bytes as u64;
+    }
+
+    /// The answer's status and headers are there.
+    pub(crate) fn head(&self, head: Result<ResponseHead, Fault>) {
+        self.change(|state| match head {
+            Ok(_) if state.answered => {}
+            Ok(head) => {
+                state.answered = true;
+                state.first = Some(First::Http(head));
+            }
+            Err(invalid) => {
+                state.fault.get_or_insert(invalid);
+            }
+        });
+    }
+
+    /// An event's whole result is there.
+    pub(crate) fn result(&self, json: Bytes) {
+        self.change(|state| {
+            state.outcome.bytes_out += json.len() as u64;
+            if !state.answered {
+                state.answered = true;
+                state.first = Some(First::Event(json));
+            }
+        });
+    }
+
+    /// A piece of the answer's body is there. Tells how many bytes nobody waits for; `None` when more
+    /// came than was allowed.
+    pub(crate) fn piece(&self, piece: Bytes) -> Option<usize> {
+        self.change(|state| {
+            let length = piece.len();
+            state.outcome.bytes_out += length as u64;
+            if state.left || state.finished {
+                return Some(length);
+            }
+            state.held += length;
+            if state.held > 2 * WINDOW as usize {
+                return None;
+            }
+            if state.held >= WINDOW as usize && state.stalled.0.is_none() {
+                state.stalled.0 = Some(Instant::now());
+            }
+            state.pieces.push_back(piece);
+            Some(0)
+        })
+    }
+
+    /// Waits until less than so much of the body waits for its reader.
+    pub(crate) async fn room(&self, most: usize) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.held < most || state.left || state.finished {
+                return Poll::Ready(());
+            }
+            state.writer = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// The answer's body is complete.
+    pub(crate) fn finish(&self) {
+        self.change(|state| state.finished = true);
+    }
+
+    /// It threw; the first that was thrown counts.
+    pub(crate) fn threw(&self, fault: Fault) {
+        self.lock().fault.get_or_insert(fault);
+    }
+
+    /// It failed, and whoever waits for it is told at once, though it may go on.
+    pub(crate) fn give_up(&self, fault: Fault, log: &Log) {
+        self.change(|state| {
+            if state.fault.is_none() {
+                log.fault(self.id, &fault);
+                state.fault = Some(fault.clone());
+                state.logged = true;
+            }
+            state.settle(Some(fault));
+        });
+    }
+
+    /// The call has ended by itself.
+    pub(crate) fn done(&self, done: Done, log: &Log) {
+        self.change(|state| {
+            let fault = state.fault.take();
+            state.end(fault, done, |fault| log.fault(self.id, fault));
+        });
+    }
+
+    /// The call was ended by something else. What the function threw before says more, unless
+    /// `certain`.
+    pub(crate) fn failed(&self, fault: Fault, certain: bool, done: Done, log: &Log) {
+        self.change(|state| {
+            let thrown = state.fault.take().filter(|_| !certain);
+            let fault = Some(thrown.unwrap_or(fault));
+            state.end(fault, done, |fault| log.fault(self.id, fault));
+        });
+    }
+
+    /// Waits for its first words.
+    pub(crate) async fn reply(self: Arc<Self>) -> Result<Reply, Failure> {
+        // From here on leaving is noticed.
+        let rest = Rest(self);
+        let first = std::future::poll_fn(|cx| {
+            let mut state = rest.0.lock();
+            match state.first.take() {
+                Some(first) => Poll::Ready(first),
+                None => {
+                    state.wait(cx);
+                    Poll::Pending
+                }
+            }
+        });
+        match first.await {
+            First::Http(head) => Ok(Reply::Http { head, body: rest.body() }),
+            First::Event(json) => Ok(Reply::Event { json, rest: rest.body() }),
+            First::Failed(fault) => {
+                let state = rest.0.lock();
+                let status = OutcomeStatus::Fault(fault.code);
+                Err(Failure { fault, outcome: Outcome { status, ..state.outcome.clone() } })
+            }
+        }
+    }
+}
+
+impl State {
+    fn wait(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Ends it. What went wrong is in the log before anybody else is told.
+    fn end(&mut self, fault: Option<Fault>, done: Done, log: impl FnOnce(&Fault)) {
+        if self.ended {
+            return;
+        }
+        self.ended = true;
+        self.resume();
+        let wall = self.began.elapsed().saturating_sub(self.stalled.1);
+        self.outcome.wall_us = wall.as_micros() as u64;
+        (self.outcome.cpu_us, self.outcome.memory_peak) = (done.cpu_us, done.memory);
+        if let Some(fault) = &fault {
+            self.outcome.status = OutcomeStatus::Fault(fault.code);
+            if !self.logged {
+                log(fault);
+            }
+        }
+        self.settle(fault);
+        self.taker = None;
+    }
+
+    /// Tells a failure to whoever still waits for something.
+    fn settle(&mut self, fault: Option<Fault>) {
+        let fault = fault.or_else(|| {
+            let silent = "the function ended without an answer";
+            (!self.answered).then(|| Fault::new(FaultCode::InvalidResponse, silent))
+        });
+        let Some(fault) = fault else {
+            self.finished = true;
+            return;
+        };
+        if !self.answered {
+            self.answered = true;
+            self.outcome.status = OutcomeStatus::Fault(fault.code);
+            self.first = Some(First::Failed(fault));
+        } else if !self.finished {
+            self.broken = Some(fault);
+        }
+        self.finished = true;
+    }
+
+    /// The reader has taken something, so the function waits no longer.
+    fn resume(&mut self) {
+        if let Some(since) = self.stalled.0.take() {
+            self.stalled.1 += since.elapsed();
+        }
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        let piece = self.pieces.pop_front()?;
+        self.held -= piece.len();
+        if self.held < WINDOW as usize {
+            self.resume();
+        }
+        if let Some((taker, call)) = &self.taker {
+            taker.taken(*call, piece.len());
+        }
+        if let Some(writer) = self.writer.take() {
+            writer.wake();
+        }
+        Some(piece)
+    }
+}
+
+/// What remains of a call after its first words. A process that is stopped in the middle is lost, so
+/// a call goes on when its caller leaves.
+struct Rest(Arc<Exchange>);
+
+impl Rest {
+    fn body(self) -> ReplyBody {
+        let mut state = self.0.lock();
+        if !(state.ended && state.finished && state.broken.is_none()) {
+            drop(state);
+            return ReplyBody::Running(Box::pin(self));
+        }
+        let bytes = match state.pieces.len() {
+            0 => Bytes::new(),
+            1 => state.pieces.pop_front().unwrap_or_default(),
+            _ => state.pieces.drain(..).collect::<Vec<_>>().concat().into(),
+        };
+        ReplyBody::Complete(bytes, state.outcome.clone())
+    }
+}
+
+impl ReplyStream for Rest {
+    fn poll_data(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
+        let mut state = self.0.lock();
+        if let Some(piece) = state.take() {
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        if let Some(fault) = state.broken.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
+        if state.finished {
+            return Poll::Ready(None);
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    fn poll_outcome(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let mut state = self.0.lock();
+        if state.ended {
+            return Poll::Ready(state.outcome.clone());
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        let state = self.0.lock();
+        (state.finished && state.broken.is_none()).then_some(state.held as u64)
+    }
+
+    fn cancelled(self: Pin<&mut Self>) -> Outcome {
+        let state = self.0.lock();
+        Outcome { status: OutcomeStatus::Cancelled, ..state.outcome.clone() }
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.left = true;
+        if let Some(writer) = state.writer.take() {
+            writer.wake();
+        }
+        while state.take().is_some() {}
+    }
+}
+

@@ -1,0 +1,503 @@
+//! The connection to a bootstrap, over which many calls go at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use bytes::{Buf as _, BytesMut};
+use mayfly_runtime_api::{Body, BodyStream, HttpRequest, LogLevel, Payload};
+use mayfly_sandbox::Sandbox;
+use mayfly_types::{ByteSize, Fault, HandlerStyle, InvocationId, TimeSpan};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::sync::Notify;
+
+use crate::exchange::{Begin, Exchange, Taker};
+use crate::fault;
+use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
+use crate::log::Log;
+use crate::pool::Lease;
+use crate::sandboxed::StartError;
+
+/// Most bytes that are read before calls are looked at.
+const READ: usize = 256 << 10;
+/// Largest piece of a request's body in one frame, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// A connection to a bootstrap.
+pub(crate) struct Link {
+    outgoing: Mutex<BytesMut>,
+    calls: Mutex<Calls>,
+    /// Something is to be sent, or the link is to end.
+    notify: Notify,
+    closed: AtomicBool,
+    next: AtomicU32,
+    log: Log,
+    limits: Limits,
+}
+
+/// What messages about its calls name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) timeout: TimeSpan,
+    pub(crate) memory: ByteSize,
+}
+
+#[derive(Default)]
+struct Calls {
+    running: HashMap<u32, Running>,
+    /// In the order in which they began, which is that of their deadlines.
+    deadlines: VecDeque<(Instant, u32)>,
+    /// Why there will be no more.
+    ended: Option<Fault>,
+}
+
+struct Running {
+    exchange: Arc<Exchange>,
+    lease: Lease,
+    upload: Option<Arc<Upload>>,
+}
+
+/// How much of a request's body may still be sent.
+struct Upload {
+    room: AtomicI64,
+    more: Notify,
+}
+
+/// The other side before its function is loaded.
+pub(crate) struct Unloaded {
+    stream: UnixStream,
+    incoming: BytesMut,
+}
+
+impl Unloaded {
+    pub(crate) fn new(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let incoming = BytesMut::with_capacity(16 << 10);
+        Ok(Self { stream: UnixStream::from_std(socket)?, incoming })
+    }
+
+    /// Has it load a function.
+    pub(crate) async fn load(
+        &mut self,
+        load: &Load<'_>,
+        log: &Log,
+    ) -> Result<Option<HandlerStyle>, StartError> {
+        let mut buffer = BytesMut::new();
+        let json = serde_json::to_vec(load).map_err(io::Error::from)?;
+        frames::add(&mut buffer, Kind::Load, 0, &[&json]);
+        if self.stream.write_all_buf(&mut buffer).await.is_err() {
+            return Ok(None);
+        }
+        loop {
+            while let Some(frame) = frames::take(&mut self.incoming)? {
+                match frame.kind {
+                    Kind::Ready => return Ok(Some(frame.json::<Ready>()?.style)),
+                    Kind::Refused | Kind::Fault => return Err(StartError::Refused(frame.json()?)),
+                    Kind::Log => line(log, None, &frame),
+                    _ => {
+                        let why = "it spoke out of turn while it loaded";
+                        return Err(StartError::Broken(why.into()));
+                    }
+                }
+            }
+            match self.stream.read_buf(&mut self.incoming).await {
+                Ok(0) => return Ok(None),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                read => read?,
+            };
+        }
+    }
+
+    /// Takes calls from now on, until the link is closed or the process ends.
+    pub(crate) fn serve(self, sandbox: Arc<Sandbox>, log: Log, limits: Limits) -> Arc<Link> {
+        let link = Arc::new(Link {
+            outgoing: Mutex::default(),
+            calls: Mutex::default(),
+            notify: Notify::new(),
+            closed: AtomicBool::new(false),
+            next: AtomicU32::new(1),
+            log,
+            limits,
+        });
+        tokio::spawn(Arc::clone(&link).drive(self, sandbox));
+        link
+    }
+}
+
+impl Taker for Link {
+    fn taken(&self, call: u32, bytes: usize) {
+        let credit = (bytes as u32).to_le_bytes();
+        frames::add(&mut self.outgoing(), Kind::Credit, call, &[&credit]);
+        self.notify.notify_one();
+    }
+}
+
+impl Link {
+    fn outgoing(&self) -> MutexGuard<'_, BytesMut> {
+        self.outgoing.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Ends the link, and the process with it, when nobody calls any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.notify.notify_one();
+    }
+
+    /// Begins a call. It keeps its lease until it has ended.
+    pub(crate) fn begin(
+        self: &Arc<Self>,
+        begin: Begin,
+        payload: Payload,
+        context: EventLines,
+        lease: Lease,
+    ) -> Arc<Exchange> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let taker = (Arc::clone(self) as Arc<dyn Taker>, number);
+        let exchange = Exchange::new(begin, Some(taker));
+        let upload = {
+            let mut calls = self.calls();
+            if let Some(fault) = &calls.ended {
+                exchange.failed(fault.clone(), true, Done::default(), &self.log);
+                lease.lose();
+                return exchange;
+            }
+            let streams = matches!(&payload, Payload::Http(HttpRequest { body: Body::Stream(_), .. }));
+            let upload = streams.then(|| {
+                Arc::new(Upload { room: AtomicI64::new(WINDOW.into()), more: Notify::new() })
+            });
+            calls.deadlines.push_back((exchange.deadline, number));
+            let running = Running { exchange: Arc::clone(&exchange), lease, upload: upload.clone() };
+            calls.running.insert(number, running);
+            upload
+        };
+        match payload {
+            Payload::Event(event) => {
+                exchange.gave(event.json.len());
+                let lines = context.lines(exchange.id);
+                let parts = [lines.as_bytes(), &event.json];
+                frames::add(&mut self.outgoing(), Kind::Event, number, &parts);
+            }
+            Payload::Http(request) => self.request(number, request, &exchange, upload),
+        }
+        self.notify.notify_one();
+        exchange
+    }
+
+    fn request(
+        self: &Arc<Self>,
+        number: u32,
+        request: HttpRequest,
+        exchange: &Arc<Exchange>,
+        upload: Option<Arc<Upload>>,
+    ) {
+        let mut outgoing = self.outgoing();
+        frames::add_with(&mut outgoing, Kind::Call, number, |to| {
+            frames::request_head(&request, to);
+        });
+        match request.body {
+            Body::Empty => {}
+            Body::Full(bytes) => {
+                exchange.gave(bytes.len());
+                for piece in bytes.chunks(PIECE) {
+                    frames::add(&mut outgoing, Kind::Data, number, &[piece]);
+                }
+                frames::add(&mut outgoing, Kind::End, number, &[]);
+            }
+            Body::Stream(stream) => {
+                drop(outgoing);
+                let upload = upload.unwrap_or_else(|| unreachable!("a stream has its upload"));
+                let (link, exchange) = (Arc::clone(self), Arc::clone(exchange));
+                tokio::spawn(async move { link.upload(number, stream, upload, &exchange).await });
+            }
+        }
+    }
+
+    /// Hands in a body as it comes, no faster than the function takes it.
+    async fn upload(
+        &self,
+        number: u32,
+        mut stream: BodyStream,
+        upload: Arc<Upload>,
+        exchange: &Exchange,
+    ) {
+        while self.calls().running.contains_key(&number) {
+            if upload.room.load(Ordering::Acquire) <= 0 {
+                upload.more.notified().await;
+                continue;
+            }
+            let frame = tokio::select! {
+                frame = std::future::poll_fn(|cx| stream.as_mut().poll_frame(cx)) => frame,
+                () = upload.more.notified() => continue,
+            };
+            let complete = !matches!(frame, Some(Ok(_)));
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(data) = frame.into_data() else { continue };
+                    exchange.gave(data.len());
+                    upload.room.fetch_sub(data.len() as i64, Ordering::AcqRel);
+                    let mut outgoing = self.outgoing();
+                    for piece in data.chunks(PIECE) {
+                        frames::add(&mut outgoing, Kind::Data, number, &[piece]);
+                    }
+                }
+                Some(Err(broken)) => {
+                    exchange.give_up(broken, &self.log);
+                    frames::add(&mut self.outgoing(), Kind::Abort, number, &[]);
+                }
+                None => frames::add(&mut self.outgoing(), Kind::End, number, &[]),
+            }
+            self.notify.notify_one();
+            if complete {
+                return;
+            }
+        }
+    }
+
+    /// Reads, writes and watches deadlines until the link is closed or the other side is.
+    async fn drive(self: Arc<Self>, unloaded: Unloaded, sandbox: Arc<Sandbox>) {
+        let Unloaded { stream, mut incoming } = unloaded;
+        let end = self.exchange(&stream, &mut incoming).await;
+        drop(stream);
+        let (fault, certain, done) = match end {
+            End::Closed => return,
+            End::Broken(error) => (fault::garbled(&error), true, Done::default()),
+            End::Gone => {
+                let ended = crate::sandboxed::end_of(&sandbox).await;
+                let used = Done {
+                    cpu_us: ended.cpu_us.unwrap_or(0),
+                    memory: ended.memory_peak.unwrap_or(0),
+                };
+                (fault::of_end(&ended, self.limits.memory), ended.out_of_memory, used)
+            }
+        };
+        let running = {
+            let mut calls = self.calls();
+            calls.ended = Some(fault.clone());
+            std::mem::take(&mut calls.running)
+        };
+        for (_, call) in running {
+            self.fail(call, fault.clone(), certain, done);
+        }
+    }
+
+    fn fail(&self, call: Running, fault: Fault, certain: bool, done: Done) {
+        call.exchange.failed(fault, certain, done, &self.log);
+        call.wake();
+        call.lease.lose();
+    }
+
+    async fn exchange(&self, stream: &UnixStream, incoming: &mut BytesMut) -> End {
+        let mut sending = BytesMut::new();
+        let mut timer = std::pin::pin!(tokio::time::sleep_until(Instant::now().into()));
+        let mut armed = false;
+        loop {
+            {
+                let mut outgoing = self.outgoing();
+                match sending.is_empty() {
+                    true => std::mem::swap(&mut sending, &mut outgoing),
+                    false => sending.unsplit(outgoing.split()),
+                }
+            }
+            while !sending.is_empty() {
+                match stream.try_write(&sending) {
+                    Ok(sent) => sending.advance(sent),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // Its last words are still to be read.
+                    Err(_) => sending.clear(),
+                }
+            }
+            if self.closed.load(Ordering::Relaxed) {
+                return End::Closed;
+            }
+            if !armed && let Some(deadline) = self.next_deadline() {
+                timer.as_mut().reset(deadline.into());
+                armed = true;
+            }
+            tokio::select! {
+                ready = stream.readable() => {
+                    if let Err(error) = ready {
+                        return End::Broken(error);
+                    }
+                    match self.read(stream, incoming) {
+                        Ok(true) => {}
+                        Ok(false) => return End::Gone,
+                        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                            return End::Gone;
+                        }
+                        Err(error) => return End::Broken(error),
+                    }
+                }
+                _ = stream.writable(), if !sending.is_empty() => {}
+                () = self.notify.notified() => tokio::task::yield_now().await,
+                () = &mut timer, if armed => {
+                    armed = false;
+                    self.expire();
+                }
+            }
+        }
+    }
+
+    /// The deadline of the call that began first.
+    fn next_deadline(&self) -> Option<Instant> {
+        let mut calls = self.calls();
+        while let Some((deadline, number)) = calls.deadlines.front() {
+            if calls.running.contains_key(number) {
+                return Some(*deadline);
+            }
+            calls.deadlines.pop_front();
+        }
+        None
+    }
+
+    /// Ends the calls whose time is over. Their process gets no more.
+    fn expire(&self) {
+        let now = Instant::now();
+        loop {
+            let call = {
+                let mut calls = self.calls();
+                match calls.deadlines.front().copied() {
+                    Some((deadline, number)) if deadline <= now => {
+                        calls.deadlines.pop_front();
+                        calls.running.remove(&number)
+                    }
+                    _ => return,
+                }
+            };
+            if let Some(call) = call {
+                self.fail(call, fault::late(self.limits.timeout), true, Done::default());
+            }
+        }
+    }
+
+    /// Reads what is there; `false` when the other side has closed.
+    fn read(&self, stream: &UnixStream, incoming: &mut BytesMut) -> io::Result<bool> {
+        let mut read = 0;
+        while read < READ {
+            incoming.reserve(16 << 10);
+            match stream.try_read_buf(incoming) {
+                Ok(0) => return Ok(false),
+                Ok(length) => read += length,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+            while let Some(frame) = frames::take(incoming)? {
+                self.hear(frame)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn hear(&self, frame: Frame) -> io::Result<()> {
+        if frame.kind == Kind::Log {
+            let id = self.invocation(frame.call);
+            line(&self.log, id, &frame);
+            return Ok(());
+        }
+        if frame.kind == Kind::Done {
+            let call = self.calls().running.remove(&frame.call);
+            if let Some(call) = call {
+                call.exchange.done(frame.done()?, &self.log);
+                call.wake();
+                call.lease.give_back();
+            }
+            return Ok(());
+        }
+        let exchange = {
+            let calls = self.calls();
+            match calls.running.get(&frame.call) {
+                Some(call) if frame.kind == Kind::Taken => {
+                    if let Some(upload) = &call.upload {
+                        upload.room.fetch_add(frame.number()?.into(), Ordering::AcqRel);
+                        upload.more.notify_one();
+                    }
+                    return Ok(());
+                }
+                Some(call) => Arc::clone(&call.exchange),
+                // An error outside of every call.
+                None if frame.kind == Kind::Fault && frame.call == 0 => {
+                    let fault = fault::thrown(&frame.json()?);
+                    calls.running.values().for_each(|call| call.exchange.threw(fault.clone()));
+                    return Ok(());
+                }
+                // What an earlier call left behind is of no call.
+                None => return Ok(()),
+            }
+        };
+        match frame.kind {
+            Kind::Head => exchange.head(frames::response_head(&frame.payload)),
+            Kind::Result => exchange.result(frame.payload),
+            Kind::Piece => match exchange.piece(frame.payload) {
+                Some(0) => {}
+                Some(unread) => self.taken(frame.call, unread),
+                None => {
+                    let message = "it sends more than was asked for";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+                }
+            },
+            Kind::Finish => exchange.finish(),
+            Kind::Fault => exchange.threw(fault::thrown(&frame.json()?)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The invocation of a call; of no particular one, that of the only one there is.
+    fn invocation(&self, call: u32) -> Option<InvocationId> {
+        let calls = self.calls();
+        let found = match (calls.running.get(&call), calls.running.len()) {
+            (Some(call), _) => Some(call),
+            (None, 1) => calls.running.values().next(),
+            _ => None,
+        };
+        found.map(|call| call.exchange.id)
+    }
+
+    /// Writes a line of its output to the log.
+    pub(crate) fn output(&self, level: LogLevel, text: &str) {
+        self.log.write(self.invocation(0), level, text);
+    }
+}
+
+impl Running {
+    fn wake(&self) {
+        if let Some(upload) = &self.upload {
+            upload.more.notify_one();
+        }
+    }
+}
+
+/// How a link ended.
+enum End {
+    Closed,
+    Gone,
+    Broken(io::Error),
+}
+
+/// The lines before an event.
+pub(crate) struct EventLines {
+    pub(crate) deadline_ms: u64,
+}
+
+impl EventLines {
+    fn lines(&self, id: InvocationId) -> String {
+        format!("{id}\n{}\n\n", self.deadline_ms)
+    }
+}
+
+fn line(log: &Log, id: Option<InvocationId>, frame: &Frame) {
+    let (level, text) = frame.payload.split_first().unwrap_or((&b'1', b""));
+    let level = match level {
+        b'0' => LogLevel::Debug,
+        b'2' => LogLevel::Warn,
+        b'3' => LogLevel::Error,
+        _ => LogLevel::Info,
+    };
+    log.write(id, level, &String::from_utf8_lossy(text));
+}

@@ -1,0 +1,166 @@
+//! Making the sandbox of a process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use mayfly_runtime_api::LogLevel;
+use mayfly_sandbox::{Bind, Ended, Limits, Sandbox, SpawnError, Spawner, Spec};
+use mayfly_types::FunctionConfig;
+use tokio::net::unix::pipe;
+
+use crate::fault;
+use crate::frames::Told;
+use crate::log::{Log, follow};
+
+/// Where the function's code is inside.
+pub(crate) const TASK: &str = "/var/task";
+/// Processes and threads of one sandbox.
+const PIDS: u32 = 256;
+/// Open files of one process.
+const FILES: u64 = 1024;
+/// How long a process that has closed its socket may take to end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Why there is no process.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The host cannot make the sandbox.
+    #[error("{0}")]
+    Host(#[from] SpawnError),
+    /// The function cannot be loaded.
+    #[error("{}: {}", .0.name, .0.message)]
+    Refused(Told),
+    /// It ended, or said nothing that can be understood, before the function was loaded.
+    #[error("{0}")]
+    Broken(String),
+    /// It was not ready in time.
+    #[error("the function was not loaded in time")]
+    Late,
+}
+
+impl From<io::Error> for StartError {
+    fn from(error: io::Error) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// What runs in a sandbox.
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    /// What it sees besides the function's code.
+    pub(crate) binds: Vec<Bind>,
+    /// Its descriptor 3.
+    pub(crate) socket: Option<OwnedFd>,
+    pub(crate) listen: Vec<u16>,
+}
+
+/// A sandbox whose program runs, and its output.
+pub(crate) struct Sandboxed {
+    pub(crate) sandbox: Arc<Sandbox>,
+    pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) output: Output,
+}
+
+/// Where the lines go that a process writes to its output: to the function's log until somebody is
+/// there who knows whose they are.
+pub(crate) type Output = Arc<OnceLock<Weak<dyn Hears>>>;
+
+/// Knows which invocation a line of output is of.
+pub(crate) trait Hears: Send + Sync {
+    /// A line was written.
+    fn output(&self, level: LogLevel, text: &str);
+}
+
+/// Makes a sandbox for a function's code, and starts the program in it.
+pub(crate) async fn sandboxed(
+    spawner: &Spawner,
+    program: Program,
+    code: &Path,
+    config: &FunctionConfig,
+    log: &Log,
+) -> Result<Sandboxed, StartError> {
+    let (out, out_inside) = pipe_pair()?;
+    let (errors, errors_inside) = pipe_pair()?;
+    let mut binds = program.binds;
+    binds.push(Bind { source: code.into(), target: TASK.into() });
+    let memory = config.memory.as_bytes();
+    let mut descriptors = vec![out_inside, errors_inside];
+    let numbers = if program.socket.is_some() { vec![1, 2, 3] } else { vec![1, 2] };
+    descriptors.extend(program.socket);
+    let spec = Spec {
+        program: program.path,
+        arguments: program.arguments,
+        environment: program.environment,
+        directory: TASK.into(),
+        binds,
+        limits: Limits {
+            memory,
+            cpu: config.cpu,
+            pids: PIDS,
+            files: FILES,
+            // It is memory, so no more of it than the function may have.
+            tmp: config.disk.as_bytes().min(memory),
+        },
+        descriptors: numbers,
+        listen: program.listen,
+    };
+    let mut sandbox = spawner.spawn(&spec, &descriptors).await?;
+    drop(descriptors);
+    let output = Output::default();
+    for (pipe, level) in [(out, LogLevel::Info), (errors, LogLevel::Error)] {
+        let (output, log) = (Arc::clone(&output), log.clone());
+        tokio::spawn(follow(pipe, move |line| match output.get().and_then(Weak::upgrade) {
+            Some(hears) => hears.output(level, line),
+            None => log.write(None, level, line),
+        }));
+    }
+    let listeners = sandbox.take_listeners();
+    Ok(Sandboxed { sandbox: Arc::new(sandbox), listeners, output })
+}
+
+fn pipe_pair() -> io::Result<(pipe::Receiver, OwnedFd)> {
+    let (reading, writing) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&reading, true)?;
+    Ok((pipe::Receiver::from_owned_fd(reading)?, writing))
+}
+
+/// The end of a process that has closed its socket. One that goes on all the same is ended.
+pub(crate) async fn end_of(sandbox: &Sandbox) -> Ended {
+    match tokio::time::timeout(LAST_WORDS, sandbox.ended()).await {
+        Ok(ended) => ended,
+        Err(_) => {
+            if let Err(error) = sandbox.kill().await {
+                tracing::warn!(%error, "end a sandbox");
+            }
+            sandbox.ended().await
+        }
+    }
+}
+
+/// Why a process ended before its function was loaded.
+pub(crate) async fn ended_early(sandbox: &Sandbox) -> StartError {
+    let ended = end_of(sandbox).await;
+    let why = match ended.out_of_memory {
+        true => "its memory was full".to_owned(),
+        false => fault::exit(ended.exit),
+    };
+    StartError::Broken(format!("the process ended while the function was loaded: {why}"))
+}
+
+/// What a program needs before the function's own environment is there.
+pub(crate) fn base_environment(more: &[(&str, &str)]) -> Vec<(String, String)> {
+    let every = [
+        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+        ("HOME", "/tmp"),
+        ("TMPDIR", "/tmp"),
+        ("LANG", "C.UTF-8"),
+        ("TZ", ":UTC"),
+    ];
+    let all = every.iter().chain(more);
+    all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
