@@ -36,10 +36,11 @@ const FIXED = Symbol("fixed"); // of Headers: they refuse changes
 //   native: Node's own object, or null; once it is there, it has the body
 const STATE = Symbol("state");
 
-const TRUSTED = Symbol("trusted"); // as first argument of Request: the second is its state
+const TRUSTED = Symbol("trusted"); // as first argument of a constructor: the second is the state
 const TEXT = "text/plain;charset=UTF-8";
 
 const own = (Class, value) => Object.prototype.isPrototypeOf.call(Class.prototype, value);
+const stateOf = (Class, value) => (own(Class, value) ? value[STATE] : undefined);
 const isObject = (value) => (typeof value === "object" && value !== null) || typeof value === "function";
 const unusable = () => new TypeError("Body is unusable: Body has already been read");
 
@@ -157,12 +158,13 @@ const isStreamed = (source) => source !== null && typeof source !== "string" && 
 
 /** Makes `body`, neither null nor undefined, the body of a new message; `type` is what a string is. */
 function give(state, body, type) {
+  const { method, url, status } = state;
+  if (status === 204 || status === 205 || status === 304) throw new TypeError(`Response constructor: Invalid response status code ${status}`);
   if (isBytes(body)) {
     // A copy, as whoever gave it may go on to write into theirs.
     state.source = Buffer.from(ArrayBuffer.isView(body) ? new Uint8Array(body.buffer, body.byteOffset, body.byteLength) : new Uint8Array(body));
   } else if (isObject(body)) {
     const { Request, Response } = natives();
-    const { method, url } = state;
     state.native = url === undefined ? new Response(body) : new Request(url, { method, body });
     typed(state, state.native.headers.get("content-type"));
   } else {
@@ -211,7 +213,7 @@ async function readBytes(state) {
   return bytes.length === bytes.buffer.byteLength ? new Uint8Array(bytes.buffer) : new Uint8Array(bytes);
 }
 
-/** Node's own object for a message. It has the body, but only `synced` gives it the headers. */
+/** Node's own object for a message, in which only the body counts. */
 function nativeOf(state) {
   if (state.native === null) {
     const { Request, Response } = natives();
@@ -226,13 +228,19 @@ function nativeOf(state) {
   return state.native;
 }
 
-/** Node's own object, with the headers that the message has now. */
+/** Node's own object for a message, with the headers that the message has now. */
 function synced(state) {
   const native = nativeOf(state);
   if (state.status === 0) return native;
   for (const name of [...native.headers.keys()]) native.headers.delete(name);
   for (const [name, value] of headersOf(state)) native.headers.append(name, value);
   return native;
+}
+
+/** `value`, or Node's own object for it if it is a light one. */
+function unlit(Class, value) {
+  const state = stateOf(Class, value);
+  return state === undefined ? value : synced(state);
 }
 
 /** The state of a copy. */
@@ -242,7 +250,7 @@ function cloned(state) {
   const native = light ? null : nativeOf(state).clone();
   const headers = state.headers && new Headers(state.headers);
   if (headers !== null) headers[FIXED] = state.headers[FIXED];
-  return { ...state, headers, native, source: light ? state.source : null };
+  return { ...state, headers, native, source: isStreamed(state.source) ? null : state.source };
 }
 
 const content = {
@@ -298,14 +306,14 @@ function parsed(address) {
 
 /** The state of `new Request(input, init)`, or null where it takes Node's own. */
 function understood(input, init) {
-  const from = own(Request, input) ? input[STATE] : null;
-  if (from !== null && (from.native !== null || from.used)) return null;
-  const target = from === null && (typeof input === "string" || input instanceof URL) ? parsed(input) : null;
-  if (from === null && (target === null || target.username !== "" || target.password !== "")) return null;
+  const from = stateOf(Request, input);
+  if (from !== undefined && (from.native !== null || from.used)) return null;
+  const target = from === undefined && (typeof input === "string" || input instanceof URL) ? parsed(input) : null;
+  if (from === undefined && (target === null || target.username !== "" || target.password !== "")) return null;
   init ??= {};
   if (!isObject(init)) return null;
-  const like = own(Request, init) ? init[STATE] : null;
-  if (like === null ? BEYOND.some((name) => init[name] !== undefined) : like.native !== null || like.source !== null) return null;
+  const like = stateOf(Request, init);
+  if (like === undefined ? BEYOND.some((name) => init[name] !== undefined) : like.native !== null || like.source !== null) return null;
   const method = init.method === undefined ? from?.method ?? "GET" : METHODS.get(init.method);
   const body = init.body ?? null;
   const source = body === null ? from?.source ?? null : null;
@@ -327,7 +335,7 @@ function adopted(native) {
 class Request {
   constructor(input, init = undefined) {
     if (input === TRUSTED) this[STATE] = init;
-    else this[STATE] = understood(input, init) ?? adopted(new (natives().Request)(...(own(Request, input) ? [synced(input[STATE]), init] : arguments)));
+    else this[STATE] = understood(input, init) ?? adopted(new (natives().Request)(unlit(Request, input), init));
   }
   get method() {
     return this[STATE].method;
@@ -350,28 +358,18 @@ function described(init) {
   if (init === undefined || init === null) return state;
   if (!isObject(init)) new (natives().Response)(null, init);
   const { status, statusText, headers } = init;
-  if (status !== undefined) {
-    const plain = Number.isInteger(status) && status >= 200 && status <= 599;
-    state.status = plain ? status : new (natives().Response)(null, { status }).status;
-  }
-  if (statusText !== undefined) {
-    const plain = typeof statusText === "string" && PLAIN.test(statusText);
-    state.statusText = plain ? statusText : new (natives().Response)(null, { statusText }).statusText;
-  }
+  if (Number.isInteger(status) && status >= 200 && status <= 599) state.status = status;
+  else if (status !== undefined) state.status = new (natives().Response)(null, { status }).status;
+  if (typeof statusText === "string" && PLAIN.test(statusText)) state.statusText = statusText;
+  else if (statusText !== undefined) state.statusText = new (natives().Response)(null, { statusText }).statusText;
   if (headers !== undefined) state.headers = new Headers(headers);
   return state;
 }
 
-function fill(state, body, type) {
-  const { status } = state;
-  if (status === 204 || status === 205 || status === 304) throw new TypeError(`Response constructor: Invalid response status code ${status}`);
-  give(state, body, type);
-}
-
 class Response {
   constructor(body = null, init = undefined) {
-    this[STATE] = described(init);
-    if (body !== null) fill(this[STATE], body, TEXT);
+    this[STATE] = body === TRUSTED ? init : described(init);
+    if (body !== null && body !== TRUSTED) give(this[STATE], body, TEXT);
   }
   get type() {
     return this[STATE].status === 0 ? "error" : "default";
@@ -386,30 +384,28 @@ class Response {
     return this[STATE].statusText;
   }
   clone() {
-    const copy = new Response();
-    copy[STATE] = cloned(this[STATE]);
-    return copy;
+    return new Response(TRUSTED, cloned(this[STATE]));
   }
   static error() {
-    const response = new Response();
-    response[STATE].status = 0;
-    response.headers[FIXED] = true;
-    return response;
+    const state = described();
+    state.status = 0;
+    headersOf(state)[FIXED] = true;
+    return new Response(TRUSTED, state);
   }
   static json(data, init) {
     atLeast(1, arguments);
     const text = JSON.stringify(data);
     if (text === undefined) throw new TypeError("Value is not JSON serializable");
-    const response = new Response(null, init);
-    fill(response[STATE], text, "application/json");
-    return response;
+    const state = described(init);
+    give(state, text, "application/json");
+    return new Response(TRUSTED, state);
   }
   static redirect(url, status = 302) {
     const location = [301, 302, 303, 307, 308].includes(status) ? parsed(url)?.href : undefined;
     const made = location === undefined ? natives().Response.redirect(url, status) : { status, headers: { location } };
-    const response = new Response(null, made);
-    response.headers[FIXED] = true;
-    return response;
+    const state = described(made);
+    state.headers[FIXED] = true;
+    return new Response(TRUSTED, state);
   }
 }
 
@@ -447,14 +443,11 @@ export function install() {
   for (const name of NAMES) Object.defineProperty(globalThis, name, { value: classes[name], writable: true, enumerable: false, configurable: true });
   globalThis.fetch = async function fetch(input, init = undefined) {
     natives(); // so that the Response that comes of it is an instance
-    return originalFetch(own(Request, input) ? synced(input[STATE]) : input, init);
+    return originalFetch(unlit(Request, input), init);
   };
   for (const name of ["compileStreaming", "instantiateStreaming"]) {
     const original = WebAssembly[name];
-    WebAssembly[name] = async (source, ...more) => {
-      const response = await source;
-      return original(own(Response, response) ? synced(response[STATE]) : response, ...more);
-    };
+    WebAssembly[name] = async (source, ...more) => original(unlit(Response, await source), ...more);
   }
 }
 

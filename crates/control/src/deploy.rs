@@ -1,6 +1,6 @@
 //! Deployments: from a manifest and artifacts to a release that answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt};
 use mayfly_control_api::{Caller, DeployRequest, Deployed, Error};
@@ -171,7 +171,9 @@ fn notes(candidates: &[Candidate], prepared: &[Prepared]) -> Vec<String> {
     let lines = candidates.iter().zip(prepared).flat_map(|(candidate, prepared)| {
         prepared.logs.iter().map(|line| format!("{}: {line}", candidate.name))
     });
-    lines.collect()
+    // What is so for several functions is told once.
+    let of_host: BTreeSet<&String> = prepared.iter().flat_map(|one| &one.notes).collect();
+    lines.chain(of_host.into_iter().cloned()).collect()
 }
 
 fn mistakes(errors: ManifestErrors) -> Error {

@@ -46,7 +46,7 @@ impl Instance for FakeInstance {
 #[async_trait]
 impl Runtime for Fake {
     async fn prepare(&self, _request: PrepareRequest) -> Result<Prepared, PrepareError> {
-        Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new() })
+        Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new(), notes: Vec::new() })
     }
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {

@@ -16,6 +16,16 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,
+    pub(crate) runtimes: Runtimes,
+}
+
+/// The interpreters of process runtimes, where those in `PATH` are not the ones.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Runtimes {
+    pub(crate) nodejs: Option<std::path::PathBuf>,
+    pub(crate) python: Option<std::path::PathBuf>,
+    pub(crate) ruby: Option<std::path::PathBuf>,
 }
 
 /// Whom functions may call beyond the public network.
@@ -42,6 +52,8 @@ pub(crate) struct Limits {
     pub(crate) function_concurrency: Option<u32>,
     /// Most attempts at once of all functions.
     pub(crate) node_concurrency: Option<u32>,
+    /// How long a process without calls is kept.
+    pub(crate) keep_alive: Option<TimeSpan>,
     /// How long requests under way may take when the node stops.
     pub(crate) drain: Option<TimeSpan>,
 }

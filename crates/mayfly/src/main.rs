@@ -12,8 +12,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The child that prepares a function is bounded before it reads anything: it takes no arguments
     // and starts nothing of the platform.
-    if std::env::args().nth(1).as_deref() == Some(node::PREPARE_JS) {
-        return mayfly_runtime_isolate::prepare_child();
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some(node::PREPARE_JS) => return mayfly_runtime_isolate::prepare_child(),
+        Some(node::SPAWNER) => {
+            return mayfly_sandbox::spawner_main(&arguments.next().unwrap_or_default());
+        }
+        _ => {}
     }
     cli::main()
 }

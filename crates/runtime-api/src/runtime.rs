@@ -46,6 +46,9 @@ pub struct Prepared {
     /// What its top level wrote to the console while it was prepared.
     #[serde(default)]
     pub logs: Vec<String>,
+    /// What its owner should know of the host that runs it, a sentence each.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// One fault in a function's code, placed where it is.

@@ -105,7 +105,7 @@ fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
             write_checked(&job.image, &delta.encode()?)?;
             let mut notes = graph.warnings.clone();
             notes.extend(logs);
-            return Ok(JobResult::Ready(Prepared { style, logs: notes }));
+            return Ok(JobResult::Ready(Prepared { style, logs: notes, notes: Vec::new() }));
         }
         (Some(Loaded::Failed(name, message, stack)), _) => {
             let text = match (refused, late, &name[..]) {

@@ -377,4 +377,3 @@ impl Drop for Rest {
         while state.take().is_some() {}
     }
 }
-

@@ -218,8 +218,9 @@ pub(crate) fn response_head(
     };
     let mut lines = payload.split(|byte| *byte == b'\n');
     let status = lines.next().unwrap_or_default();
-    let status = StatusCode::from_bytes(status)
-        .map_err(|_| invalid(format!("{:?} is no status of HTTP", String::from_utf8_lossy(status))))?;
+    let status = StatusCode::from_bytes(status).map_err(|_| {
+        invalid(format!("{:?} is no status of HTTP", String::from_utf8_lossy(status)))
+    })?;
     let mut headers = HeaderMap::new();
     while let Some(name) = lines.next() {
         let value = lines.next().map(|value| HeaderValue::from_bytes(value).ok());

@@ -238,7 +238,11 @@ mod tests {
     fn an_interpreter_outside_of_usr_brings_its_directory_along() {
         let directory = tempfile::tempdir().unwrap();
         let prefix = "/home/me/.nvm/versions/node/v22.1.0";
-        script(directory.path(), "node", &format!("printf '{prefix}/bin/node\\n{prefix}\\n22.1.0\\n'"));
+        script(
+            directory.path(),
+            "node",
+            &format!("printf '{prefix}/bin/node\\n{prefix}\\n22.1.0\\n'"),
+        );
         let node = Language::find(RuntimeKind::Nodejs, &with_bin(directory.path())).unwrap();
         assert_eq!(node.binds[0].source, Path::new(prefix));
         assert_eq!(node.binds[0].source, node.binds[0].target);

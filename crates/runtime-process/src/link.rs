@@ -168,12 +168,14 @@ impl Link {
                 lease.lose();
                 return exchange;
             }
-            let streams = matches!(&payload, Payload::Http(HttpRequest { body: Body::Stream(_), .. }));
+            let streams =
+                matches!(&payload, Payload::Http(HttpRequest { body: Body::Stream(_), .. }));
             let upload = streams.then(|| {
                 Arc::new(Upload { room: AtomicI64::new(WINDOW.into()), more: Notify::new() })
             });
             calls.deadlines.push_back((exchange.deadline, number));
-            let running = Running { exchange: Arc::clone(&exchange), lease, upload: upload.clone() };
+            let running =
+                Running { exchange: Arc::clone(&exchange), lease, upload: upload.clone() };
             calls.running.insert(number, running);
             upload
         };

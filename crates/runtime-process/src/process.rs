@@ -139,9 +139,10 @@ impl Process {
         };
         let mut made =
             sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
-        let listener = made.listeners.pop().ok_or_else(|| {
-            StartError::Broken("the sandbox handed out no listener".into())
-        })?;
+        let listener = made
+            .listeners
+            .pop()
+            .ok_or_else(|| StartError::Broken("the sandbox handed out no listener".into()))?;
         let sandbox = Arc::clone(&made.sandbox);
         let (log, limits) = (start.log.clone(), limits(start.config));
         let api = Api::serve(listener, sandbox, log, limits, start.context.clone())?;

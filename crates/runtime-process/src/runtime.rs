@@ -145,7 +145,9 @@ impl Runtime for ProcessRuntime {
         let started = Process::start(start, Instant::now() + LOADING).await;
         let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
         let process = started.map_err(|error| refused(error, &config, &take()))?;
-        Ok(Prepared { style: process.style, logs: take() })
+        let problems = options.spawner.problems().iter();
+        let notes = problems.map(|problem| format!("sandboxes: {problem}")).collect();
+        Ok(Prepared { style: process.style, logs: take(), notes })
     }
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {

@@ -38,7 +38,11 @@ impl Runtime for FakeRuntime {
         self.asked.lock().unwrap().push(request.artifact);
         match self.refused.lock().unwrap().get(&request.artifact) {
             Some(error) => Err(error.clone()),
-            None => Ok(Prepared { style: HandlerStyle::Fetch, logs: vec!["top level".into()] }),
+            None => Ok(Prepared {
+                style: HandlerStyle::Fetch,
+                logs: vec!["top level".into()],
+                notes: vec!["a note".into()],
+            }),
         }
     }
 

@@ -1,12 +1,11 @@
 //! A node: every part of the platform in one process. The only place that names backends.
 
 mod code;
+mod processes;
 mod seal;
 mod serve;
 mod token;
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -38,6 +37,9 @@ pub(crate) use serve::serve;
 
 /// The argument that makes this program the child in which a `js` function is prepared.
 pub(crate) const PREPARE_JS: &str = "__prepare-js";
+
+/// The argument that makes this program the process that makes sandboxes.
+pub(crate) const SPAWNER: &str = "__spawner";
 
 /// How long idle slots and images of the `js` runtime are kept.
 const JS_IDLE: Duration = Duration::from_secs(10);
@@ -124,6 +126,7 @@ impl Node {
         let client = client(&config, [ingress_address, admin_address])?;
         let engine = engine_cache(&mode, &data);
         let images = data.cache().join("js");
+        let processes = processes::start(&config, &data, code.clone()).await;
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {
@@ -131,7 +134,7 @@ impl Node {
                 IsolateRuntime::new(Options {
                     engine,
                     images,
-                    prepare_command: prepare_command(),
+                    prepare_command: vec![THIS_PROGRAM.into(), PREPARE_JS.into()],
                     code,
                     client,
                     reset,
@@ -141,7 +144,9 @@ impl Node {
         })
         .await??;
         let js: Arc<dyn Runtime> = Arc::new(isolate);
-        let runtimes = Arc::new(BTreeMap::from([(RuntimeKind::Js, js)]));
+        let mut runtimes = processes;
+        runtimes.insert(RuntimeKind::Js, js);
+        let runtimes = Arc::new(runtimes);
 
         let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
         let follower = Follower::start(store.clone(), sealer.clone(), view.clone()).await?;
@@ -314,11 +319,9 @@ fn engine_cache(mode: &Mode, data: &DataDir) -> PathBuf {
     }
 }
 
-/// This program again, as the process that prepares code. `/proc/self/exe` names the running
-/// program even when its file was replaced by an upgrade.
-fn prepare_command() -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), PREPARE_JS.into()]
-}
+/// This program again, as a process of another kind: this names the running program even when its
+/// file was replaced by an upgrade.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Listens on an address; a port that nobody asked for moves to the next free one.
 async fn bind(listen: Listen) -> anyhow::Result<TcpListener> {

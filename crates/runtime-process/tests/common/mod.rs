@@ -98,13 +98,7 @@ pub(crate) async fn function(
         written: WrittenLimits::default(),
     };
     change(&mut config);
-    Function {
-        runtime,
-        config,
-        lines: Arc::default(),
-        limited,
-        _directory: directory,
-    }
+    Function { runtime, config, lines: Arc::default(), limited, _directory: directory }
 }
 
 impl Function {
