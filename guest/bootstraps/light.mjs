@@ -5,7 +5,7 @@
 import { formatWithOptions, inspect } from "node:util";
 
 const NAMES = ["Request", "Response", "Headers"];
-const originals = NAMES.map((name) => Object.getOwnPropertyDescriptor(globalThis, name));
+const originals = NAMES.map((name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)]);
 const originalFetch = globalThis.fetch;
 let loaded;
 
@@ -13,19 +13,18 @@ let loaded;
 function natives() {
   if (loaded === undefined) {
     loaded = {};
-    NAMES.forEach((name, index) => {
-      const { get, value } = originals[index];
+    for (const [name, { get, value }] of originals) {
       const present = Object.getOwnPropertyDescriptor(globalThis, name);
       loaded[name] = get === undefined ? value : get.call(globalThis);
       // Node's getter overwrites the global with what it loaded.
       Object.defineProperty(globalThis, name, present);
-    });
+    }
   }
   return loaded;
 }
 
-// State is under symbols, not in private fields: the functions here reach into all classes, and a
-// Proxy that a framework puts around a Request does too.
+// State is under symbols, not in private fields: functions here reach into all classes, and it has to
+// be found through the Proxy that some frameworks put around a Request.
 const LIST = Symbol("list"); // of Headers: Map of name -> value, or -> array of values for set-cookie
 const FIXED = Symbol("fixed"); // of Headers: they refuse changes
 // Of Request and Response: what they show (method and url, or status and statusText) and
@@ -319,6 +318,8 @@ function understood(input, init) {
   const source = body === null ? from?.source ?? null : null;
   const bare = method === "GET" || method === "HEAD";
   if (method === undefined || (bare && (body !== null || source !== null))) return null;
+  // A string's type has to stay when another body comes in its place.
+  if (from !== undefined && body !== null) headersOf(from);
   const given = init.headers === undefined ? from?.headers ?? undefined : init.headers;
   const headers = given === undefined ? null : new Headers(given);
   const state = { method, url: from?.url ?? target.href, pairs: from?.pairs ?? null, headers, source, used: false, native: null };

@@ -258,6 +258,7 @@ same("a Request has what it was made with", [{}, { redirect: "manual" }, { redir
 same("a Request is made from another", [
   async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x", headers: { a: "1" } }); const b = new Request(a); b.headers.set("b", "2"); return [a.bodyUsed, headersOf(a), await bodyOf(b), b.method, await seen(() => a.text()), await seen(() => new Request(a)), a.body === null]; },
   async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x" }); const b = new Request(a, { body: "y", headers: { a: "1" } }); return [a.bodyUsed, await bodyOf(a), await bodyOf(b)]; },
+  ...Object.values(BODIES).map((body) => async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x" }); const b = new Request(a, { body: body() }); return [a.bodyUsed, headersOf(b).join().replace(/boundary=.*/, ""), await b.text()]; }),
   async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x" }); const b = new Request(a, { headers: { a: "1" } }); return [await bodyOf(b), b.method]; },
   async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x" }); return [await seen(() => new Request(a, { method: "GET" })), await seen(() => new Request(a, { headers: { "a b": "" } })), a.bodyUsed]; },
   async ({ Request }) => { const a = new Request("http://a", { method: "POST", body: "x" }); await a.text(); return [await seen(() => new Request(a)), await bodyOf(new Request(a, { body: "y" }))]; },
@@ -392,6 +393,15 @@ same("the classes look like Node's own", ["Request", "Response", "Headers"].flat
   ({ [name]: Class }) => Object.keys(new Class(FIRST[name])),
   ({ [name]: Class }) => Object.assign(new Class(FIRST[name]), { url: "x" }).url,
 ]));
+test("a Proxy around a Request is as good as the Request", async () => {
+  const plain = new Proxy(call(light, JSON_CALL), {});
+  assert.deepEqual([plain.url, plain.headers.get("x"), plain instanceof Request, await plain.json()], [URL_OF_CALL, "1, 2", true, { a: "ö" }]);
+  // As itty-router does it: it binds whatever it finds, and spreads the result as an init.
+  const request = call(light);
+  const bound = new Proxy(request, { get: (target, key) => (target[key] === undefined ? undefined : (target[key].bind?.(target) ?? target[key])) });
+  const { ...init } = bound;
+  assert.deepEqual([bound.url, new Response("x", init).status], [URL_OF_CALL, 200]);
+});
 test("inspect shows what matters and makes nothing of Node's own", () => {
   assert.match(inspect(call(light, JSON_CALL)), /^Request \{\s+method: 'POST',\s+url: 'http:\/\/localhost:8080\/a\?b=c',\s+headers: Headers \{/);
   assert.match(inspect({ r: Response.json(1) }), /Response \{\s+status: 200,[^]*'content-type': 'application\/json'/);

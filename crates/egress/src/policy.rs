@@ -67,6 +67,31 @@ impl Policy {
         Ok(Self { entries: entries.iter().map(read).collect::<Result<_, _>>()? })
     }
 
+    /// The ports that an entry names, those of the web for entries that name none, each once.
+    pub fn ports(&self) -> Vec<u16> {
+        let named = self.entries.iter().flat_map(|entry| match entry.port {
+            Some(port) => vec![port],
+            None => WEB_PORTS.to_vec(),
+        });
+        let mut ports: Vec<u16> = named.collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
+    }
+
+    /// Whether an entry allows every port.
+    pub fn opens_every_port(&self) -> bool {
+        self.entries.iter().any(|entry| entry.port.is_none() && entry.pattern == Pattern::Any)
+    }
+
+    /// Whether an entry allows the host on some port.
+    pub fn names(&self, host: &str) -> bool {
+        self.entries.iter().any(|entry| {
+            let port = entry.port.unwrap_or(WEB_PORTS[0]);
+            Target::parse(host, port).is_some_and(|target| entry.matches(&target))
+        })
+    }
+
     /// How the list allows `target`; `None` when it does not.
     pub(crate) fn grant(&self, target: &Target) -> Option<Grant> {
         let mut grant = None;

@@ -5,6 +5,7 @@
 //! of the same function; with `isolation = "invocation"` it ends instead.
 
 mod api;
+mod door;
 mod exchange;
 mod fault;
 mod frames;

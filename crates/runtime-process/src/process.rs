@@ -12,6 +12,7 @@ use mayfly_sandbox::{Sandbox, Spawner};
 use mayfly_types::{FunctionConfig, HandlerStyle};
 
 use crate::api::Api;
+use crate::door::{Door, Way};
 use crate::exchange::{Begin, Exchange};
 use crate::frames::{Load, WINDOW};
 use crate::language::Language;
@@ -36,6 +37,8 @@ pub(crate) struct Start<'a> {
     /// What Lambda's context says of every call.
     pub(crate) context: &'a serde_json::Value,
     pub(crate) log: Log,
+    /// What it may call.
+    pub(crate) way: Way,
 }
 
 /// What runs in a process.
@@ -53,6 +56,7 @@ pub(crate) struct Process {
     channel: Channel,
     pub(crate) style: HandlerStyle,
     pub(crate) init: Duration,
+    _door: Door,
     /// Whether it shall stand still, and whether it may do so already.
     rests: AtomicBool,
     resting: AtomicBool,
@@ -63,6 +67,7 @@ struct Loaded {
     sandbox: Arc<Sandbox>,
     channel: Channel,
     style: HandlerStyle,
+    door: Door,
 }
 
 enum Channel {
@@ -86,6 +91,7 @@ impl Process {
             sandbox: process.sandbox,
             channel: process.channel,
             style: process.style,
+            _door: process.door,
             init: began.elapsed(),
             rests: AtomicBool::new(false),
             resting: AtomicBool::new(false),
@@ -101,7 +107,8 @@ impl Process {
             environment: base_environment(language.environment()),
             binds: language.binds(start.bootstraps),
             socket: Some(OwnedFd::from(theirs)),
-            listen: Vec::new(),
+            listen: None,
+            way: start.way.clone(),
         };
         let made = sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
         let handler = start.config.handler.as_deref().unwrap_or_default();
@@ -121,7 +128,8 @@ impl Process {
         let link = unloaded.serve(Arc::clone(&made.sandbox), start.log.clone(), limits);
         let hears: Weak<Link> = Arc::downgrade(&link);
         let _ = made.output.set(hears);
-        Ok(Loaded { sandbox: made.sandbox, channel: Channel::Frames(link), style })
+        let channel = Channel::Frames(link);
+        Ok(Loaded { sandbox: made.sandbox, channel, style, door: made.door })
     }
 
     async fn provided(start: &Start<'_>) -> Result<Loaded, StartError> {
@@ -135,14 +143,14 @@ impl Process {
             environment,
             binds: Vec::new(),
             socket: None,
-            listen: vec![crate::api::PORT],
+            listen: Some(crate::api::PORT),
+            way: start.way.clone(),
         };
-        let mut made =
-            sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
+        let made = sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
         let listener = made
-            .listeners
-            .pop()
+            .listener
             .ok_or_else(|| StartError::Broken("the sandbox handed out no listener".into()))?;
+        let listener = std::net::TcpListener::from(listener);
         let sandbox = Arc::clone(&made.sandbox);
         let (log, limits) = (start.log.clone(), limits(start.config));
         let api = Api::serve(listener, sandbox, log, limits, start.context.clone())?;
@@ -150,7 +158,8 @@ impl Process {
         let _ = made.output.set(hears);
         api.ready().await?;
         let channel = Channel::Api(api);
-        Ok(Loaded { sandbox: made.sandbox, channel, style: HandlerStyle::Event })
+        let style = HandlerStyle::Event;
+        Ok(Loaded { sandbox: made.sandbox, channel, style, door: made.door })
     }
 
     /// Begins a call.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use mayfly_egress::{Egress, Policy};
 use mayfly_runtime_api::{
     Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, PrepareError,
     PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
@@ -18,6 +19,7 @@ use mayfly_types::{
 };
 use tokio::sync::OnceCell;
 
+use crate::door::Way;
 use crate::exchange::Begin;
 use crate::fault;
 use crate::language::{Interpreter, Language, LanguageError};
@@ -41,6 +43,8 @@ pub struct Options {
     pub interpreter: Interpreter,
     /// Where bootstraps are written; anything in it may be deleted while no node runs.
     pub bootstraps: PathBuf,
+    /// Who may be called outside.
+    pub egress: Egress,
     /// Where artifacts are unpacked.
     pub code: Arc<dyn CodeStore>,
     /// How long a process waits for its next call before it is ended.
@@ -84,6 +88,13 @@ impl Shared {
             found.await.unwrap_or_else(|error| Err(silent(error.to_string())))
         };
         self.kind.get_or_try_init(find).await
+    }
+
+    /// What a function may call.
+    fn way(&self, config: &FunctionConfig) -> Result<Way, Fault> {
+        let policy = Policy::new(&config.egress);
+        let policy = policy.map_err(|e| Fault::new(FaultCode::Internal, e.to_string()))?;
+        Ok(Way::new(self.options.egress.clone(), policy))
     }
 
     /// Refuses limits that are written and that nothing here would hold.
@@ -141,6 +152,7 @@ impl Runtime for ProcessRuntime {
             environment: &environment,
             context: &serde_json::Value::Null,
             log: Log(lines.clone()),
+            way: shared.way(&config).map_err(PrepareError::Platform)?,
         };
         let started = Process::start(start, Instant::now() + LOADING).await;
         let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
@@ -156,6 +168,7 @@ impl Runtime for ProcessRuntime {
         let options = &self.shared.options;
         let code = options.code.directory(tenant, revision.artifact()).await?;
         let config = revision.config();
+        let way = self.shared.way(config)?;
         let context = lambda::function_context(&revision);
         let mut environment = standard_environment(config, &context);
         environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -177,6 +190,7 @@ impl Runtime for ProcessRuntime {
             context,
             code,
             log: Log(logs),
+            way,
         };
         Ok(Arc::new(Processes { pool: Pool::new(Box::new(starts), uses) }))
     }
@@ -242,6 +256,7 @@ struct Starting {
     context: serde_json::Value,
     code: PathBuf,
     log: Log,
+    way: Way,
 }
 
 #[async_trait]
@@ -263,6 +278,7 @@ impl Starts for Starting {
                     environment: &self.environment,
                     context: &self.context,
                     log: self.log.clone(),
+                    way: self.way.clone(),
                 };
                 let started = Process::start(start, Instant::now() + LOADING).await;
                 started.map_err(|error| of_start(&error))

@@ -7,10 +7,11 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use mayfly_runtime_api::LogLevel;
-use mayfly_sandbox::{Bind, Ended, Limits, Sandbox, SpawnError, Spawner, Spec};
+use mayfly_sandbox::{Bind, Ended, Limits, Listen, Sandbox, SpawnError, Spawner, Spec};
 use mayfly_types::FunctionConfig;
 use tokio::net::unix::pipe;
 
+use crate::door::{Door, Way};
 use crate::fault;
 use crate::frames::Told;
 use crate::log::{Log, follow};
@@ -56,14 +57,18 @@ pub(crate) struct Program {
     pub(crate) binds: Vec<Bind>,
     /// Its descriptor 3.
     pub(crate) socket: Option<OwnedFd>,
-    pub(crate) listen: Vec<u16>,
+    /// A port of its own loopback that is served here.
+    pub(crate) listen: Option<u16>,
+    /// What it may call.
+    pub(crate) way: Way,
 }
 
 /// A sandbox whose program runs, and its output.
 pub(crate) struct Sandboxed {
     pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) listeners: Vec<std::net::TcpListener>,
+    pub(crate) listener: Option<OwnedFd>,
     pub(crate) output: Output,
+    pub(crate) door: Door,
 }
 
 /// Where the lines go that a process writes to its output: to the function's log until somebody is
@@ -92,6 +97,7 @@ pub(crate) async fn sandboxed(
     let mut descriptors = vec![out_inside, errors_inside];
     let numbers = if program.socket.is_some() { vec![1, 2, 3] } else { vec![1, 2] };
     descriptors.extend(program.socket);
+    let own = program.listen.map(Listen::Loopback).into_iter();
     let spec = Spec {
         program: program.path,
         arguments: program.arguments,
@@ -107,7 +113,8 @@ pub(crate) async fn sandboxed(
             tmp: config.disk.as_bytes().min(memory),
         },
         descriptors: numbers,
-        listen: program.listen,
+        listen: own.chain(program.way.listen()).collect(),
+        anywhere: true,
     };
     let mut sandbox = spawner.spawn(&spec, &descriptors).await?;
     drop(descriptors);
@@ -119,8 +126,10 @@ pub(crate) async fn sandboxed(
             None => log.write(None, level, line),
         }));
     }
-    let listeners = sandbox.take_listeners();
-    Ok(Sandboxed { sandbox: Arc::new(sandbox), listeners, output })
+    let mut sockets = sandbox.take_listeners();
+    let listener = program.listen.is_some().then(|| sockets.remove(0));
+    let door = Door::open(program.way, sockets, log.clone(), &output)?;
+    Ok(Sandboxed { sandbox: Arc::new(sandbox), listener, output, door })
 }
 
 fn pipe_pair() -> io::Result<(pipe::Receiver, OwnedFd)> {

@@ -68,6 +68,7 @@ fn node(name: &str) {
             limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
             descriptors: Vec::new(),
             listen: Vec::new(),
+            anywhere: false,
         };
         let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
         println!("running");

@@ -276,7 +276,7 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     id: u64,
     ended: watch::Receiver<Option<Ended>>,
-    listeners: Vec<std::net::TcpListener>,
+    listeners: Vec<OwnedFd>,
 }
 
 impl Sandbox {
@@ -317,7 +317,7 @@ impl Sandbox {
             let received: Option<((), Vec<OwnedFd>)> = wire::receive(&listener)?;
             let (_, received) =
                 received.ok_or_else(|| SpawnError::Host("no listener came out of it".into()))?;
-            self.listeners = received.into_iter().map(Into::into).collect();
+            self.listeners = received;
         }
         // What init says of the program's end is more than what the spawner sees of init's.
         let (sender, watched) = watch::channel(None);
@@ -335,8 +335,8 @@ impl Sandbox {
         Ok(self)
     }
 
-    /// The listeners on the sandbox's own loopback that the spec asked for, in its order.
-    pub fn take_listeners(&mut self) -> Vec<std::net::TcpListener> {
+    /// The sockets inside that the spec asked for, in its order.
+    pub fn take_listeners(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.listeners)
     }
 

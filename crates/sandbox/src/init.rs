@@ -17,7 +17,7 @@ use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 use seccompiler::BpfProgram;
 
 use crate::root::{self, Failed, Sources, Step};
-use crate::spec::{Exit, Spec};
+use crate::spec::{Exit, Listen, Spec};
 use crate::sys;
 use crate::wire::{self, Status};
 
@@ -96,7 +96,7 @@ impl Init<'_> {
             let to = to
                 .ok_or(io::ErrorKind::InvalidInput)
                 .step(|| "find the listeners' socket".into())?;
-            hand_out_listeners(&spec.listen, &to)?;
+            hand_out_listeners(&spec, &to)?;
         }
         root::enter(sources, &spec.limits)?;
         for kind in NO_MORE {
@@ -146,22 +146,37 @@ fn take_identity() -> Result<(), Failed> {
     rustix::system::sethostname(b"mayfly").step(|| "set the host's name".into())
 }
 
-/// Opens ports on the sandbox's own loopback and hands their listeners to the host.
-fn hand_out_listeners(ports: &[u16], to: &OwnedFd) -> Result<(), Failed> {
-    let listeners = ports.iter().map(|port| listener(*port)).collect::<Result<Vec<_>, _>>()?;
+/// Opens sockets on the sandbox's own network and hands them to the host.
+fn hand_out_listeners(spec: &Spec, to: &OwnedFd) -> Result<(), Failed> {
+    let control = socket(SocketType::DGRAM)?;
+    sys::raise_loopback(&control).step(|| "raise the loopback interface".into())?;
+    if spec.anywhere {
+        sys::own_every_address().step(|| "route every address to itself".into())?;
+    }
+    let listeners = spec.listen.iter().map(|listen| listener(*listen));
+    let listeners = listeners.collect::<Result<Vec<_>, _>>()?;
     let listeners: Vec<_> = listeners.iter().map(AsFd::as_fd).collect();
     wire::send(to, &(), &listeners).step(|| "hand out the listeners".into())
 }
 
-fn listener(port: u16) -> Result<OwnedFd, Failed> {
-    let kind = SocketType::STREAM;
-    let flags = SocketFlags::CLOEXEC;
-    let listener = rustix::net::socket_with(AddressFamily::INET, kind, flags, Some(ipproto::TCP))
-        .step(|| "make a listener".into())?;
-    sys::raise_loopback(&listener).step(|| "raise the loopback interface".into())?;
-    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+fn socket(kind: SocketType) -> Result<OwnedFd, Failed> {
+    let protocol = if kind == SocketType::STREAM { ipproto::TCP } else { ipproto::UDP };
+    rustix::net::socket_with(AddressFamily::INET, kind, SocketFlags::CLOEXEC, Some(protocol))
+        .step(|| "make a listener".into())
+}
+
+fn listener(listen: Listen) -> Result<OwnedFd, Failed> {
+    let (kind, address) = match listen {
+        Listen::Loopback(port) => (SocketType::STREAM, (Ipv4Addr::LOCALHOST, port)),
+        Listen::Tcp(port) => (SocketType::STREAM, (Ipv4Addr::UNSPECIFIED, port)),
+        Listen::Udp(port) => (SocketType::DGRAM, (Ipv4Addr::LOCALHOST, port)),
+    };
+    let address = SocketAddrV4::new(address.0, address.1);
+    let listener = socket(kind)?;
     rustix::net::bind(&listener, &address).step(|| format!("listen on {address}"))?;
-    rustix::net::listen(&listener, 128).step(|| format!("listen on {address}"))?;
+    if kind == SocketType::STREAM {
+        rustix::net::listen(&listener, 128).step(|| format!("listen on {address}"))?;
+    }
     Ok(listener)
 }
 

@@ -24,4 +24,4 @@ mod wire;
 pub use cgroup::{Cgroups, Kind as CgroupKind};
 pub use handle::{Sandbox, SpawnError, Spawner, SpawnerOptions};
 pub use spawner::spawner_main;
-pub use spec::{Bind, Ended, Exit, Limits, Spec};
+pub use spec::{Bind, Ended, Exit, Limits, Listen, Spec};

@@ -37,8 +37,9 @@ const MADE: [(&str, &str); 5] = [
     ),
     ("/etc/group", "root:x:0:\nsandbox:x:1000:\n"),
     ("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
-    ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-    ("/etc/resolv.conf", ""),
+    ("/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
+    // Where the host may serve names.
+    ("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:2 attempts:2\n"),
 ];
 /// What may lie at the root itself, in bytes: names, links and the files above.
 const ROOT_SIZE: &str = "2m";

@@ -28,6 +28,17 @@ pub struct Bind {
     pub target: PathBuf,
 }
 
+/// A socket inside that the host serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Listen {
+    /// A port of TCP on 127.0.0.1.
+    Loopback(u16),
+    /// A port of TCP on every address.
+    Tcp(u16),
+    /// A port of UDP on 127.0.0.1.
+    Udp(u16),
+}
+
 /// What runs in a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spec {
@@ -45,8 +56,10 @@ pub struct Spec {
     pub limits: Limits,
     /// The numbers under which the program finds the descriptors that come along, in their order.
     pub descriptors: Vec<i32>,
-    /// Ports on 127.0.0.1 inside whose listeners are handed out to the host.
-    pub listen: Vec<u16>,
+    /// Sockets inside that are handed out to the host, which serves them.
+    pub listen: Vec<Listen>,
+    /// Every IPv4 address is its own: whatever it connects to arrives at [`Spec::listen`], or nowhere.
+    pub anywhere: bool,
 }
 
 /// How the program ended.

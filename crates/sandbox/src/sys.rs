@@ -142,6 +142,71 @@ pub(crate) fn raise_loopback(socket: impl AsFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes every IPv4 address one of this network namespace's own (rtnetlink(7)): a route of type
+/// `local` for all of them.
+pub(crate) fn own_every_address() -> io::Result<()> {
+    /// Of linux/rtnetlink.h: the header of the message, the route, and one attribute.
+    #[repr(C)]
+    struct Message {
+        header: libc::nlmsghdr,
+        family: u8,
+        destination_length: u8,
+        source_length: u8,
+        service: u8,
+        table: u8,
+        protocol: u8,
+        scope: u8,
+        kind: u8,
+        flags: u32,
+        attribute_length: u16,
+        attribute: u16,
+        interface: u32,
+    }
+    const LOOPBACK: u32 = 1;
+    let message = Message {
+        header: libc::nlmsghdr {
+            nlmsg_len: size_of::<Message>() as u32,
+            nlmsg_type: libc::RTM_NEWROUTE,
+            nlmsg_flags: (libc::NLM_F_REQUEST | libc::NLM_F_CREATE | libc::NLM_F_ACK) as u16,
+            nlmsg_seq: 1,
+            nlmsg_pid: 0,
+        },
+        family: libc::AF_INET as u8,
+        destination_length: 0,
+        source_length: 0,
+        service: 0,
+        table: libc::RT_TABLE_LOCAL,
+        protocol: libc::RTPROT_BOOT,
+        scope: libc::RT_SCOPE_HOST,
+        kind: libc::RTN_LOCAL,
+        flags: 0,
+        attribute_length: 8,
+        attribute: libc::RTA_OIF,
+        interface: LOOPBACK,
+    };
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: makes a descriptor, which nobody else owns.
+    let socket = unsafe {
+        let socket = checked(libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE).into())?;
+        OwnedFd::from_raw_fd(socket as RawFd)
+    };
+    // SAFETY: the struct has no padding, and lives for the call.
+    let bytes = unsafe {
+        std::slice::from_raw_parts((&raw const message).cast::<u8>(), size_of::<Message>())
+    };
+    rustix::net::send(&socket, bytes, rustix::net::SendFlags::empty())?;
+    let mut answer = [0u8; 256];
+    let (length, _) = rustix::net::recv(&socket, &mut answer, rustix::net::RecvFlags::empty())?;
+    // The header has 16 bytes; then comes an error's number, zero for none.
+    match answer[..length].get(16..20).and_then(|code| code.try_into().ok()) {
+        Some(code) => match i32::from_ne_bytes(code) {
+            0 => Ok(()),
+            error => Err(io::Error::from_raw_os_error(-error)),
+        },
+        None => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
 /// Executes a program in the place of this process; returns only if that fails.
 pub(crate) fn execute(
     program: &CString,

@@ -18,7 +18,7 @@ use crate::spec::{Bind, Ended, Limits};
 /// Longest message, in bytes. What may be longer comes as a file among the descriptors.
 const LONGEST: usize = 16 << 10;
 /// Most descriptors of a message.
-pub(crate) const MOST_DESCRIPTORS: usize = 16;
+pub(crate) const MOST_DESCRIPTORS: usize = 128;
 
 /// What the node asks for.
 #[derive(Debug, Serialize, Deserialize)]

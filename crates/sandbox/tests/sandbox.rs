@@ -3,12 +3,14 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mayfly_sandbox::{
-    Bind, CgroupKind, Ended, Exit, Limits, Sandbox, SpawnError, Spawner, SpawnerOptions, Spec,
+    Bind, CgroupKind, Ended, Exit, Limits, Listen, Sandbox, SpawnError, Spawner, SpawnerOptions,
+    Spec,
 };
 
 const LIMITS: Limits = Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 8 << 20 };
@@ -36,6 +38,7 @@ fn spec(arguments: &[&str]) -> Spec {
         limits: LIMITS,
         descriptors: vec![0, 1],
         listen: Vec::new(),
+        anywhere: false,
     }
 }
 
@@ -297,14 +300,58 @@ async fn networks_are_out_of_reach() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_port_that_a_sandbox_listens_on_is_the_hosts_to_serve() {
     let spawner = spawner("port").await;
-    let spec = Spec { listen: vec![9001], ..spec(&["try", "connect", "127.0.0.1:9001"]) };
+    let spec = Spec {
+        listen: vec![Listen::Loopback(9001)],
+        ..spec(&["try", "connect", "127.0.0.1:9001"])
+    };
     let mut program = start(&spawner, &spec).await.unwrap();
-    let listener = program.sandbox.take_listeners().remove(0);
+    let listener = TcpListener::from(program.sandbox.take_listeners().remove(0));
     let (_, from) = listener.accept().unwrap();
     assert_eq!(from.ip().to_string(), "127.0.0.1");
     let mut said = String::new();
     program.output.read_line(&mut said).unwrap();
     assert_eq!(said.trim_end(), "allowed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_that_owns_every_address_reaches_the_hosts_listener_under_each_of_them() {
+    let spawner = spawner("anywhere").await;
+    let listen = vec![Listen::Udp(53), Listen::Tcp(443)];
+    for (to, arrives) in
+        [("93.184.216.34:443", true), ("127.0.0.1:443", true), ("1.2.3.4:80", false)]
+    {
+        let mut wanted = spec(&["try", "connect", to]);
+        (wanted.listen, wanted.anywhere) = (listen.clone(), true);
+        let mut program = start(&spawner, &wanted).await.unwrap();
+        let listener = TcpListener::from(program.sandbox.take_listeners().remove(1));
+        if arrives {
+            let (stream, _) = listener.accept().unwrap();
+            assert_eq!(stream.local_addr().unwrap().to_string(), to);
+        }
+        let mut said = String::new();
+        program.output.read_line(&mut said).unwrap();
+        assert_eq!(said.starts_with("allowed"), arrives, "{to}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn code_in_another_users_private_directory_is_seen() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("NOT SHOWN: only root reads other users' directories");
+        return;
+    }
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let home = tempfile::tempdir().unwrap();
+    let code = home.path().join("code");
+    std::fs::create_dir(&code).unwrap();
+    std::fs::copy(probe(), code.join("probe")).unwrap();
+    std::fs::set_permissions(&code, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(home.path(), PermissionsExt::from_mode(0o700)).unwrap();
+    chown(home.path(), Some(12_345), Some(12_345)).unwrap();
+    let spawner = spawner("private").await;
+    let binds = vec![Bind { source: code, target: "/var/task".into() }];
+    let (said, _) = run(&spawner, &Spec { binds, ..spec(&["say", "seen"]) }).await;
+    assert_eq!(said, "seen");
 }
 
 #[tokio::test(flavor = "multi_thread")]

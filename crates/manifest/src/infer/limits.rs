@@ -60,13 +60,6 @@ impl FunctionSection {
     }
 
     fn check_processes(&self, runtime: RuntimeKind, problems: &mut Problems) {
-        if let Some(first) = self.egress.first() {
-            problems.add_with_help(
-                first.span(),
-                format!("`egress` is not in this build yet for `{runtime}`"),
-                "remove it: the function reaches nothing outside; `js` functions may call out",
-            );
-        }
         if let Some(most) = &self.concurrency_per_instance
             && *most.get_ref() > 1
             && runtime != RuntimeKind::Nodejs

@@ -160,7 +160,6 @@ fn limits_are_those_of_the_runtime() {
             python,
             "`disk` is from 1MB to `memory`, 128MB, not 512MB -- a function's /tmp",
         ),
-        ("egress = [\"*\"]", node, "`egress` is not in this build yet for `nodejs`"),
     ] {
         let error = resolve(lines, code).unwrap_err();
         assert!(error.starts_with(message), "{lines}: {error}");

@@ -123,10 +123,13 @@ impl Node {
 
         let code =
             Arc::new(code::ArtifactCode::open(data.cache().join("code"), artifacts.clone())?);
-        let client = client(&config, [ingress_address, admin_address])?;
+        let egress = egress(&config, [ingress_address, admin_address])?;
+        let client = Client::new(egress.clone(), ClientConfig::default())
+            .context("set up outgoing connections")?;
+        let client = Arc::new(client);
         let engine = engine_cache(&mode, &data);
         let images = data.cache().join("js");
-        let processes = processes::start(&config, &data, code.clone()).await;
+        let processes = processes::start(&config, &data, code.clone(), egress).await;
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {
@@ -296,14 +299,13 @@ fn log_limits(config: &Config) -> LogLimits {
     limits
 }
 
-fn client(config: &Config, listeners: [SocketAddr; 2]) -> anyhow::Result<Arc<Client>> {
+/// Who may be called outside.
+fn egress(config: &Config, listeners: [SocketAddr; 2]) -> anyhow::Result<Egress> {
     let mut deny_addrs = config.egress.deny.clone();
     deny_addrs.extend(listeners);
     let rules = OperatorRules { allow: config.egress.allow.clone(), deny_addrs };
     let resolver = SystemResolver::new().context("read the system's resolver configuration")?;
-    let client = Client::new(Egress::new(rules, resolver), ClientConfig::default())
-        .context("set up outgoing connections")?;
-    Ok(Arc::new(client))
+    Ok(Egress::new(rules, resolver))
 }
 
 /// Where the compiled JavaScript engine is kept. Apps under `mayfly dev` share the user's cache, so

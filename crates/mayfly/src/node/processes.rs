@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use mayfly_egress::Egress;
 use mayfly_runtime_api::{
     CodeStore, Diagnostic, Instance, PrepareError, PrepareRequest, Prepared, Runtime, StartRequest,
 };
@@ -28,7 +29,12 @@ type Runtimes = BTreeMap<RuntimeKind, Arc<dyn Runtime>>;
 
 /// Starts the process that makes sandboxes, and the runtimes on it. Where the host lets none be made,
 /// each refuses what is deployed to it, with the reason.
-pub(super) async fn start(config: &Config, data: &DataDir, code: Arc<dyn CodeStore>) -> Runtimes {
+pub(super) async fn start(
+    config: &Config,
+    data: &DataDir,
+    code: Arc<dyn CodeStore>,
+    egress: Egress,
+) -> Runtimes {
     let command = vec![THIS_PROGRAM.into(), SPAWNER.into(), name(data).into()];
     let spawner = match Spawner::start(SpawnerOptions { command }).await {
         Ok(spawner) => spawner,
@@ -52,6 +58,7 @@ pub(super) async fn start(config: &Config, data: &DataDir, code: Arc<dyn CodeSto
             kind,
             interpreter: Interpreter { program: program.clone(), path: path.clone() },
             bootstraps: data.cache().join("bootstraps"),
+            egress: egress.clone(),
             code: code.clone(),
             idle,
         });

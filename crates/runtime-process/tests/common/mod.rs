@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
+use mayfly_egress::{Egress, OperatorRules, Resolver};
 use mayfly_runtime_api::{
     Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
     Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
@@ -25,6 +26,16 @@ struct Code(PathBuf);
 impl CodeStore for Code {
     async fn directory(&self, _: &TenantName, _: Digest) -> Result<PathBuf, Fault> {
         Ok(self.0.clone())
+    }
+}
+
+/// Every name is this host.
+struct Loopback;
+
+#[async_trait]
+impl Resolver for Loopback {
+    async fn resolve(&self, _host: &str) -> std::io::Result<Vec<std::net::IpAddr>> {
+        Ok(vec![std::net::Ipv4Addr::LOCALHOST.into()])
     }
 }
 
@@ -78,6 +89,10 @@ pub(crate) async fn function(
         kind,
         interpreter: Interpreter::in_path(std::env::var_os("PATH").unwrap()),
         bootstraps: directory.path().join("bootstraps"),
+        egress: Egress::new(
+            OperatorRules { allow: vec!["127.0.0.0/8".parse().unwrap()], deny_addrs: Vec::new() },
+            Loopback,
+        ),
         code: Arc::new(Code(code)),
         idle: Duration::from_secs(60),
     });
