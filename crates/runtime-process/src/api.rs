@@ -229,9 +229,7 @@ impl Api {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().to_owned();
-        let Some(path) = path.strip_prefix("/2018-06-01/runtime/") else {
-            return refusal(StatusCode::NOT_FOUND, "NotFound", "the Runtime API has no such path");
-        };
+        let path = path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
         match (request.method(), path) {
             (&Method::GET, "invocation/next") => self.next().await,
             (&Method::POST, "init/error") => self.init_error(request).await,
@@ -240,10 +238,20 @@ impl Api {
                 match parts {
                     Some((id, "response")) => self.response(id.to_owned(), request).await,
                     Some((id, "error")) => self.error(id.to_owned(), request).await,
-                    _ => refusal(StatusCode::NOT_FOUND, "NotFound", "there is no such path"),
+                    _ => {
+                        let message = "the Runtime API has no such path";
+                        refused(request, StatusCode::NOT_FOUND, "NotFound", message).await
+                    }
                 }
             }
-            _ => refusal(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "use GET or POST"),
+            (&Method::GET, _) => {
+                let message = "the Runtime API has no such path";
+                refused(request, StatusCode::NOT_FOUND, "NotFound", message).await
+            }
+            _ => {
+                let status = StatusCode::METHOD_NOT_ALLOWED;
+                refused(request, status, "MethodNotAllowed", "use GET or POST").await
+            }
         }
     }
 
@@ -293,29 +301,18 @@ impl Api {
     }
 
     /// The present call, if it is this one and is not answered yet.
-    fn claim(&self, id: &str) -> Result<Arc<Exchange>, Answer> {
+    fn claim(&self, id: &str) -> Option<Arc<Exchange>> {
         let mut state = self.lock();
-        match &mut state.current {
-            Some(current)
-                if current.event.is_none()
-                    && !current.answered
-                    && current.exchange.id.to_string() == id =>
-            {
-                current.answered = true;
-                Ok(Arc::clone(&current.exchange))
-            }
-            _ => Err(refusal(
-                StatusCode::BAD_REQUEST,
-                "InvalidRequestID",
-                "this invocation is not under way, or is answered already",
-            )),
-        }
+        let current = state.current.as_mut()?;
+        let here = current.event.is_none() && current.exchange.id.to_string() == id;
+        (here && !std::mem::replace(&mut current.answered, true))
+            .then(|| Arc::clone(&current.exchange))
     }
 
     async fn response(&self, id: String, request: Request<Incoming>) -> Answer {
-        let exchange = match self.claim(&id) {
-            Ok(exchange) => exchange,
-            Err(refused) => return refused,
+        let Some(exchange) = self.claim(&id) else {
+            let message = "this invocation is not under way, or is answered already";
+            return refused(request, StatusCode::BAD_REQUEST, "InvalidRequestID", message).await;
         };
         let mode = request.headers().get("lambda-runtime-function-response-mode");
         if mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"streaming")) {
@@ -419,9 +416,9 @@ impl Api {
     }
 
     async fn error(&self, id: String, request: Request<Incoming>) -> Answer {
-        let exchange = match self.claim(&id) {
-            Ok(exchange) => exchange,
-            Err(refused) => return refused,
+        let Some(exchange) = self.claim(&id) else {
+            let message = "this invocation is not under way, or is answered already";
+            return refused(request, StatusCode::BAD_REQUEST, "InvalidRequestID", message).await;
         };
         let told = told(request).await;
         let fault = fault::thrown(&told);
@@ -525,6 +522,12 @@ fn head_of(prelude: &[u8]) -> Result<ResponseHead, Fault> {
     }
     let json = value.to_string();
     mayfly_runtime_api::lambda::http_from_result(json.as_bytes()).map(|(head, _)| head)
+}
+
+/// Refuses a request whose body is read all the same, so that its connection can go on.
+async fn refused(request: Request<Incoming>, status: StatusCode, kind: &str, why: &str) -> Answer {
+    let _ = Limited::new(request.into_body(), LONGEST).collect().await;
+    refusal(status, kind, why)
 }
 
 fn accepted() -> Answer {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mayfly_runtime_api::{LogLevel, Payload, lambda};
-use mayfly_sandbox::{Sandbox, Spawner};
+use mayfly_sandbox::{Sandbox, SpawnError, Spawner};
 use mayfly_types::{FunctionConfig, HandlerStyle};
 
 use crate::api::Api;
@@ -146,7 +146,8 @@ impl Process {
             listen: Some(crate::api::PORT),
             way: start.way.clone(),
         };
-        let made = sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
+        let made = sandboxed(start.spawner, program, start.code, start.config, &start.log);
+        let made = made.await.map_err(of_program)?;
         let listener = made
             .listener
             .ok_or_else(|| StartError::Broken("the sandbox handed out no listener".into()))?;
@@ -215,4 +216,27 @@ impl Hears for Link {
 
 fn limits(config: &FunctionConfig) -> Limits {
     Limits { timeout: config.timeout, memory: config.memory }
+}
+
+/// A program that cannot be executed is its owner's to mend.
+fn of_program(error: StartError) -> StartError {
+    let StartError::Host(SpawnError::Program { step, error }) = error else { return error };
+    let mut why = format!("{step}: {error}");
+    for (sign, remedy) in [
+        ("os error 13", "make it executable: chmod +x bootstrap"),
+        (
+            "os error 8",
+            "it is no program of this machine: begin a script with `#!`, and build programs for Linux",
+        ),
+        (
+            "os error 2",
+            "the interpreter that its first line names is not there, or libraries are missing",
+        ),
+    ] {
+        if error.contains(sign) {
+            why.push_str("; ");
+            why.push_str(remedy);
+        }
+    }
+    StartError::Broken(why)
 }

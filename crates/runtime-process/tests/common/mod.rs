@@ -51,6 +51,8 @@ impl LogSink for Lines {
 pub(crate) struct Function {
     runtime: ProcessRuntime,
     config: FunctionConfig,
+    /// Where its code is, on the host.
+    pub(crate) code: PathBuf,
     pub(crate) lines: Arc<Lines>,
     /// Whether this host holds limits of memory.
     pub(crate) limited: bool,
@@ -61,6 +63,16 @@ pub(crate) struct Function {
 pub(crate) async fn function(
     kind: RuntimeKind,
     files: &[(&str, &str)],
+    change: impl FnOnce(&mut FunctionConfig),
+) -> Function {
+    let files: Vec<_> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
+    function_of(kind, &files, change).await
+}
+
+/// The same of files that need not be text. What begins as a program does is one.
+pub(crate) async fn function_of(
+    kind: RuntimeKind,
+    files: &[(&str, &[u8])],
     change: impl FnOnce(&mut FunctionConfig),
 ) -> Function {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -74,7 +86,10 @@ pub(crate) async fn function(
     for (name, content) in files {
         let file = code.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, content).unwrap();
+        std::fs::write(&file, content).unwrap();
+        if content.starts_with(b"#!") || content.starts_with(b"\x7fELF") {
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+        }
     }
     let mut example = std::env::current_exe().unwrap();
     example.pop();
@@ -93,7 +108,7 @@ pub(crate) async fn function(
             OperatorRules { allow: vec!["127.0.0.0/8".parse().unwrap()], deny_addrs: Vec::new() },
             Loopback,
         ),
-        code: Arc::new(Code(code)),
+        code: Arc::new(Code(code.clone())),
         idle: Duration::from_secs(60),
     });
     let mut config = FunctionConfig {
@@ -113,7 +128,7 @@ pub(crate) async fn function(
         written: WrittenLimits::default(),
     };
     change(&mut config);
-    Function { runtime, config, lines: Arc::default(), limited, _directory: directory }
+    Function { runtime, config, code, lines: Arc::default(), limited, _directory: directory }
 }
 
 impl Function {
@@ -145,16 +160,25 @@ impl Function {
         Call { id: InvocationId::new(), payload, deadline }
     }
 
+    /// What an event is answered with.
+    pub(crate) async fn reply(
+        &self,
+        instance: &Arc<dyn Instance>,
+        json: &str,
+    ) -> Result<Reply, Failure> {
+        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
+        Arc::clone(instance).run(self.call(Payload::Event(event))).await
+    }
+
     pub(crate) async fn event(
         &self,
         instance: &Arc<dyn Instance>,
         json: &str,
     ) -> Result<String, Failure> {
-        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
-        let call = self.call(Payload::Event(event));
-        match Arc::clone(instance).run(call).await? {
+        match self.reply(instance, json).await? {
             Reply::Event { json, rest } => {
-                assert_eq!(outcome(rest).await.status, OutcomeStatus::Ok);
+                let outcome = tokio::time::timeout(Duration::from_secs(20), outcome(rest)).await;
+                assert_eq!(outcome.expect("the call ends").status, OutcomeStatus::Ok);
                 Ok(String::from_utf8(json.to_vec()).unwrap())
             }
             other => panic!("{other:?}"),
@@ -218,4 +242,21 @@ async fn outcome(rest: ReplyBody) -> Outcome {
             std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await
         }
     }
+}
+
+/// The body of an answer as it came, and the fault that broke it off.
+pub(crate) async fn body(body: ReplyBody) -> (Vec<String>, Option<Fault>) {
+    let mut pieces = Vec::new();
+    match body {
+        ReplyBody::Complete(bytes, _) => pieces.push(String::from_utf8(bytes.to_vec()).unwrap()),
+        ReplyBody::Running(mut stream) => {
+            while let Some(piece) = std::future::poll_fn(|cx| stream.as_mut().poll_data(cx)).await {
+                match piece {
+                    Ok(piece) => pieces.push(String::from_utf8(piece.to_vec()).unwrap()),
+                    Err(fault) => return (pieces, Some(fault)),
+                }
+            }
+        }
+    }
+    (pieces, None)
 }
