@@ -19,7 +19,7 @@ mod verify;
 pub use cache::Cache;
 pub use error::{ArtifactError, PackError};
 pub use limits::Limits;
-pub use pack::{Packed, pack};
+pub use pack::{Packed, pack, pack_with};
 pub use path::{LinkProblem, NameProblem};
 pub use unpack::unpack;
 pub use verify::{Entry, EntryKind, Listing, verify};

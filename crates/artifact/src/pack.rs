@@ -67,8 +67,21 @@ impl Packed {
 /// # Errors
 /// Code that cannot be read, or that no node with these limits would take.
 pub fn pack(root: &Path, limits: &Limits) -> Result<Packed, PackError> {
+    pack_with(root, None, limits)
+}
+
+/// The same, with what is in the directory `beside` as if it were in `root`, which wins where both
+/// have a file.
+///
+/// # Errors
+/// As [`pack`].
+pub fn pack_with(root: &Path, beside: Option<&Path>, limits: &Limits) -> Result<Packed, PackError> {
     let metadata = fs::metadata(root).map_err(read_error(root))?;
     let mut code = Code { limits, items: BTreeMap::new() };
+    if let Some(beside) = beside {
+        let root = fs::canonicalize(beside).map_err(read_error(beside))?;
+        Walk { root, ignored: Gitignore::empty(), code: &mut code }.directory("")?;
+    }
     if metadata.is_dir() {
         let mut walk = Walk {
             root: fs::canonicalize(root).map_err(read_error(root))?,

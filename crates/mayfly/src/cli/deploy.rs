@@ -41,13 +41,19 @@ pub(crate) struct DeployArgs {
     /// Make the release, and leave the traffic where it is
     #[arg(long)]
     no_live: bool,
+    /// Send the code as it lies there, without installing its dependencies
+    #[arg(long)]
+    no_build: bool,
     #[command(flatten)]
     format: FormatArgs,
 }
 
 pub(super) fn run(context: &Context<'_>, args: DeployArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let source = AppSource::open(&args.path, args.app.as_ref())?;
+    let mut source = AppSource::open(&args.path, args.app.as_ref())?;
+    if args.no_build {
+        source = source.without_build();
+    }
     let packed = source.pack()?;
     let client = context.client_for(source.directory())?;
     upload(context, &client, &packed)?;

@@ -28,6 +28,9 @@ pub(crate) struct DevArgs {
     /// Data directory [default: .mayfly beside the app]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Run the code as it lies there, without installing its dependencies
+    #[arg(long)]
+    no_build: bool,
 }
 
 impl DevArgs {
@@ -44,6 +47,11 @@ impl DevArgs {
     /// Where the admin API is to answer; `None` is the default, or the next free port.
     pub(crate) fn admin(&self) -> Option<SocketAddr> {
         self.admin
+    }
+
+    /// Whether dependencies are left as they are.
+    pub(crate) fn no_build(&self) -> bool {
+        self.no_build
     }
 
     /// The data directory; `None` is `.mayfly` beside the app.

@@ -1,5 +1,6 @@
 //! The command line: arguments, commands, and what people see of them.
 
+mod build;
 mod completions;
 mod context;
 mod delete;

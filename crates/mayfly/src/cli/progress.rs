@@ -57,10 +57,11 @@ pub(crate) struct Waiting {
 
 impl Waiting {
     /// Begins to wait for what `label` says.
-    pub(crate) fn new(terminal: &Terminal, label: &'static str) -> Self {
+    pub(crate) fn new(terminal: &Terminal, label: impl Into<String>) -> Self {
         if !terminal.err_is_terminal {
             return Self { turning: None };
         }
+        let label = label.into();
         let (done, awaited) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             if awaited.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {

@@ -5,17 +5,19 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use mayfly_artifact::{Limits, PackError, Packed, pack};
+use mayfly_artifact::{Limits, PackError, Packed, pack_with};
 use mayfly_manifest::{CodeFiles, Manifest, ManifestErrors, app_name_from, function_name_from};
 use mayfly_types::{AppName, FunctionName};
 
 use super::Failure;
+use super::build::{self, BuildError};
 
 /// A manifest with the directory that its paths are relative to.
 #[derive(Debug, Clone)]
 pub(crate) struct AppSource {
     manifest: Manifest,
     directory: PathBuf,
+    builds: bool,
 }
 
 /// The code of every function of an app.
@@ -38,6 +40,14 @@ pub(crate) enum SourceError {
     /// The directory is no app.
     #[error("{} has no mayfly.toml", .0.display())]
     NoManifest(PathBuf),
+    /// A function's dependencies cannot be installed.
+    #[error("function `{function}`: {source}")]
+    Build {
+        /// The function.
+        function: FunctionName,
+        /// Why.
+        source: BuildError,
+    },
     /// A function's code cannot be packed.
     #[error("function `{function}`: {source}")]
     Pack {
@@ -74,12 +84,18 @@ impl AppSource {
             if let Some(name) = name {
                 manifest = mayfly_manifest::parse(&renamed(&text, name), &shown)?;
             }
-            return Ok(Self { manifest, directory });
+            return Ok(Self { manifest, directory, builds: true });
         }
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let app = name.cloned().unwrap_or_else(|| app_name_from(&file));
         let manifest = Manifest::single_file(&app, &function_name_from(&file), &file)?;
-        Ok(Self { manifest, directory })
+        Ok(Self { manifest, directory, builds: true })
+    }
+
+    /// The same, whose dependencies are taken as they lie there.
+    pub(crate) fn without_build(mut self) -> Self {
+        self.builds = false;
+        self
     }
 
     /// The manifest.
@@ -101,9 +117,16 @@ impl AppSource {
     /// Packs every function, and checks that the manifest fits what was packed.
     pub(crate) fn pack(&self) -> Result<PackedApp, SourceError> {
         let limits = Limits::default();
-        let packed = self.code().map(|(name, path)| match pack(&path, &limits) {
-            Ok(packed) => Ok((name.clone(), packed)),
-            Err(source) => Err(SourceError::Pack { function: name.clone(), source }),
+        let packed = self.code().map(|(name, path)| {
+            let of = |source| SourceError::Build { function: name.clone(), source };
+            let installed = match self.builds {
+                true => build::installed(name, &path).map_err(of)?,
+                false => None,
+            };
+            match pack_with(&path, installed.as_deref(), &limits) {
+                Ok(packed) => Ok((name.clone(), packed)),
+                Err(source) => Err(SourceError::Pack { function: name.clone(), source }),
+            }
         });
         let packed: PackedApp = packed.collect::<Result<_, _>>()?;
         let files = packed.iter().map(|(name, packed)| {
@@ -137,6 +160,9 @@ impl From<SourceError> for Failure {
             SourceError::Manifest(errors) => errors.into(),
             SourceError::NoManifest(_) => Self::failed(message).help(
                 "`mayfly init` starts an app; a single file needs none: `mayfly deploy hello.js`",
+            ),
+            SourceError::Build { .. } => Self::failed(message).help(
+                "install the dependencies beside the code yourself, and run this with --no-build",
             ),
             SourceError::Pack { source: PackError::Read { source, .. }, .. }
                 if source.kind() == io::ErrorKind::NotFound =>

@@ -53,7 +53,8 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
         .context("write .mayfly/admin")?;
 
     let caller = Caller { tenant: TenantName::fallback(), name: "dev".into() };
-    let mut session = Session { wrong: None, path, name, caller, node: &node, last: None };
+    let builds = !args.no_build();
+    let mut session = Session { wrong: None, path, builds, name, caller, node: &node, last: None };
     let mut changes = watch::Changes::start(&base, &data)?;
     let deployed = session.reload().await;
     report::started(&node, deployed, began.elapsed());
@@ -116,6 +117,8 @@ struct Session<'a> {
     /// What was last seen to be wrong; the same again is not told again.
     wrong: Option<String>,
     path: PathBuf,
+    /// Whether dependencies are installed.
+    builds: bool,
     name: AppName,
     caller: Caller,
     node: &'a Node,
@@ -161,9 +164,12 @@ impl Session<'_> {
     }
 
     async fn deploy(&mut self) -> Result<Vec<String>, report::Problem> {
-        let path = self.path.clone();
+        let (path, builds) = (self.path.clone(), self.builds);
         let packed = tokio::task::spawn_blocking(move || {
-            let app = AppSource::open(&path, None)?;
+            let mut app = AppSource::open(&path, None)?;
+            if !builds {
+                app = app.without_build();
+            }
             let packed: PackedApp = app.pack()?;
             Ok::<_, SourceError>((app, packed))
         });
