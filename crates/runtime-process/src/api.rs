@@ -13,14 +13,14 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use mayfly_runtime_api::{LogLevel, Payload, ResponseHead};
+use mayfly_runtime_api::{LogLevel, Payload, ResponseHead, lambda};
 use mayfly_sandbox::Sandbox;
 use mayfly_types::{Fault, FaultCode};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::exchange::{Begin, Exchange};
+use crate::exchange::Exchange;
 use crate::fault;
 use crate::frames::{Done, Told, WINDOW};
 use crate::link::Limits;
@@ -65,7 +65,6 @@ struct Current {
     lease: Lease,
     /// What is still to be given to the function.
     event: Option<Bytes>,
-    deadline_ms: u64,
     answered: bool,
 }
 
@@ -137,42 +136,35 @@ impl Api {
     }
 
     /// Begins a call. It keeps its lease until the function asks for the next.
+    ///
+    /// # Errors
+    /// When the process has ended: then nothing has begun.
     pub(crate) fn begin(
         &self,
-        begin: Begin,
+        exchange: &Arc<Exchange>,
         payload: Payload,
-        deadline_ms: u64,
         lease: Lease,
-    ) -> Arc<Exchange> {
-        let exchange = Exchange::new(begin, None);
-        let event = match payload {
-            Payload::Event(event) => event.json,
-            Payload::Http(_) => {
-                let fault = Fault::new(FaultCode::Internal, "a request is no event");
-                exchange.failed(fault, true, Done::default(), &self.log);
-                return exchange;
-            }
-        };
-        exchange.gave(event.len());
+    ) -> Result<(), (Payload, Lease)> {
         let mut state = self.lock();
         if state.closed {
-            drop(state);
-            let ended = Fault::new(FaultCode::FunctionCrashed, "the function's process ended");
-            exchange.failed(ended, true, Done::default(), &self.log);
-            lease.lose();
-            return exchange;
+            return Err((payload, lease));
         }
+        let Payload::Event(event) = payload else {
+            let fault = Fault::new(FaultCode::Internal, "a request is no event");
+            exchange.failed(fault, true, Done::default(), &self.log);
+            return Ok(());
+        };
+        exchange.gave(event.json.len());
         state.current = Some(Current {
-            exchange: Arc::clone(&exchange),
+            exchange: Arc::clone(exchange),
             lease,
-            event: Some(event),
-            deadline_ms,
+            event: Some(event.json),
             answered: false,
         });
         drop(state);
         self.call.notify_one();
         self.changed.notify_waiters();
-        exchange
+        Ok(())
     }
 
     /// Ends it.
@@ -192,7 +184,7 @@ impl Api {
                 if state.closed {
                     break;
                 }
-                state.current.as_ref().map(|current| current.exchange.deadline)
+                state.current.as_ref().map(|current| current.exchange.deadline())
             };
             let late = async {
                 match deadline {
@@ -293,7 +285,7 @@ impl Api {
         Response::builder()
             .header(header::CONTENT_TYPE, "application/json")
             .header("lambda-runtime-aws-request-id", current.exchange.id.to_string())
-            .header("lambda-runtime-deadline-ms", current.deadline_ms)
+            .header("lambda-runtime-deadline-ms", lambda::deadline_ms(current.exchange.deadline()))
             .header("lambda-runtime-invoked-function-arn", &self.arn)
             .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
             .body(Full::new(event))

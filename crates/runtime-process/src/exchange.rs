@@ -19,23 +19,14 @@ pub(crate) trait Taker: Send + Sync {
     fn taken(&self, call: u32, bytes: usize);
 }
 
-/// What a call starts from.
-pub(crate) struct Begin {
-    pub(crate) id: InvocationId,
-    pub(crate) deadline: Instant,
-    pub(crate) cold: bool,
-    /// Time until the process was there, in microseconds.
-    pub(crate) init_us: u64,
-}
-
 /// A call under way.
 pub(crate) struct Exchange {
     pub(crate) id: InvocationId,
-    pub(crate) deadline: Instant,
     state: Mutex<State>,
 }
 
 struct State {
+    deadline: Instant,
     began: Instant,
     first: Option<First>,
     /// Its first words were said.
@@ -71,10 +62,9 @@ enum First {
 }
 
 impl Exchange {
-    pub(crate) fn new(begin: Begin, taker: Option<(Arc<dyn Taker>, u32)>) -> Arc<Self> {
-        let Begin { id, deadline, cold, init_us } = begin;
-        let outcome = Outcome { cold, init_us, ..Outcome::nothing(OutcomeStatus::Ok) };
+    pub(crate) fn new(id: InvocationId, deadline: Instant) -> Arc<Self> {
         let state = State {
+            deadline,
             began: Instant::now(),
             first: None,
             answered: false,
@@ -86,13 +76,13 @@ impl Exchange {
             logged: false,
             broken: None,
             stalled: (None, Duration::ZERO),
-            outcome,
+            outcome: Outcome::nothing(OutcomeStatus::Ok),
             ended: false,
             waker: None,
             writer: None,
-            taker,
+            taker: None,
         };
-        Arc::new(Self { id, deadline, state: Mutex::new(state) })
+        Arc::new(Self { id, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -108,6 +98,36 @@ impl Exchange {
             waker.wake();
         }
         changed
+    }
+
+    /// When it must have ended.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.lock().deadline
+    }
+
+    /// Gives it its whole time again: it has not begun.
+    pub(crate) fn anew(&self, timeout: Duration) {
+        self.lock().deadline = Instant::now() + timeout;
+    }
+
+    /// It has a process, which was started for it if `cold`, in so much time.
+    pub(crate) fn placed(&self, cold: bool, init: Duration) {
+        let mut state = self.lock();
+        state.began = Instant::now();
+        state.outcome.cold |= cold;
+        if cold {
+            state.outcome.init_us += init.as_micros() as u64;
+        }
+    }
+
+    /// Says who hears how much of the answer was taken.
+    pub(crate) fn taken_by(&self, taker: Arc<dyn Taker>, call: u32) {
+        self.lock().taker = Some((taker, call));
+    }
+
+    /// Its time begins only now: it stood behind another.
+    pub(crate) fn begins(&self) {
+        self.lock().began = Instant::now();
     }
 
     /// So many bytes of the request were handed in.

@@ -13,6 +13,7 @@ mod language;
 mod link;
 mod log;
 mod pool;
+mod pressure;
 mod process;
 mod runtime;
 mod sandboxed;

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use bytes::{Buf as _, BytesMut};
-use mayfly_runtime_api::{Body, BodyStream, HttpRequest, LogLevel, Payload};
+use mayfly_runtime_api::{Body, BodyStream, EventRequest, HttpRequest, LogLevel, Payload, lambda};
 use mayfly_sandbox::Sandbox;
 use mayfly_types::{ByteSize, Fault, HandlerStyle, InvocationId, TimeSpan};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
-use crate::exchange::{Begin, Exchange, Taker};
+use crate::exchange::{Exchange, Taker};
 use crate::fault;
 use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
 use crate::log::Log;
@@ -36,6 +36,7 @@ pub(crate) struct Link {
     next: AtomicU32,
     log: Log,
     limits: Limits,
+    style: HandlerStyle,
 }
 
 /// What messages about its calls name.
@@ -50,14 +51,16 @@ struct Calls {
     running: HashMap<u32, Running>,
     /// In the order in which they began, which is that of their deadlines.
     deadlines: VecDeque<(Instant, u32)>,
-    /// Why there will be no more.
-    ended: Option<Fault>,
+    /// There will be no more.
+    ended: bool,
 }
 
 struct Running {
     exchange: Arc<Exchange>,
     lease: Lease,
     upload: Option<Arc<Upload>>,
+    /// An event, to be begun elsewhere if it never begins here.
+    event: Option<EventRequest>,
 }
 
 /// How much of a request's body may still be sent.
@@ -112,7 +115,13 @@ impl Unloaded {
     }
 
     /// Takes calls from now on, until the link is closed or the process ends.
-    pub(crate) fn serve(self, sandbox: Arc<Sandbox>, log: Log, limits: Limits) -> Arc<Link> {
+    pub(crate) fn serve(
+        self,
+        sandbox: Arc<Sandbox>,
+        log: Log,
+        limits: Limits,
+        style: HandlerStyle,
+    ) -> Arc<Link> {
         let link = Arc::new(Link {
             outgoing: Mutex::default(),
             calls: Mutex::default(),
@@ -121,6 +130,7 @@ impl Unloaded {
             next: AtomicU32::new(1),
             log,
             limits,
+            style,
         });
         tokio::spawn(Arc::clone(&link).drive(self, sandbox));
         link
@@ -151,45 +161,49 @@ impl Link {
     }
 
     /// Begins a call. It keeps its lease until it has ended.
+    ///
+    /// # Errors
+    /// When the process has ended: then nothing has begun.
     pub(crate) fn begin(
         self: &Arc<Self>,
-        begin: Begin,
+        exchange: &Arc<Exchange>,
         payload: Payload,
-        context: EventLines,
         lease: Lease,
-    ) -> Arc<Exchange> {
+    ) -> Result<(), (Payload, Lease)> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let taker = (Arc::clone(self) as Arc<dyn Taker>, number);
-        let exchange = Exchange::new(begin, Some(taker));
+        exchange.taken_by(Arc::clone(self) as Arc<dyn Taker>, number);
         let upload = {
             let mut calls = self.calls();
-            if let Some(fault) = &calls.ended {
-                exchange.failed(fault.clone(), true, Done::default(), &self.log);
-                lease.lose();
-                return exchange;
+            if calls.ended {
+                return Err((payload, lease));
             }
             let streams =
                 matches!(&payload, Payload::Http(HttpRequest { body: Body::Stream(_), .. }));
             let upload = streams.then(|| {
                 Arc::new(Upload { room: AtomicI64::new(WINDOW.into()), more: Notify::new() })
             });
-            calls.deadlines.push_back((exchange.deadline, number));
-            let running =
-                Running { exchange: Arc::clone(&exchange), lease, upload: upload.clone() };
+            calls.deadlines.push_back((exchange.deadline(), number));
+            let event = match &payload {
+                Payload::Event(event) => Some(event.clone()),
+                Payload::Http(_) => None,
+            };
+            let (exchange, upload) = (Arc::clone(exchange), upload.clone());
+            let running = Running { exchange, lease, upload: upload.clone(), event };
             calls.running.insert(number, running);
             upload
         };
         match payload {
             Payload::Event(event) => {
                 exchange.gave(event.json.len());
-                let lines = context.lines(exchange.id);
+                let deadline_ms = lambda::deadline_ms(exchange.deadline());
+                let lines = format!("{}\n{deadline_ms}\n\n", exchange.id);
                 let parts = [lines.as_bytes(), &event.json];
                 frames::add(&mut self.outgoing(), Kind::Event, number, &parts);
             }
-            Payload::Http(request) => self.request(number, request, &exchange, upload),
+            Payload::Http(request) => self.request(number, request, exchange, upload),
         }
         self.notify.notify_one();
-        exchange
+        Ok(())
     }
 
     fn request(
@@ -268,7 +282,10 @@ impl Link {
         let end = self.exchange(&stream, &mut incoming).await;
         drop(stream);
         let (fault, certain, done) = match end {
-            End::Closed => return,
+            End::Closed => {
+                self.calls().ended = true;
+                return;
+            }
             End::Broken(error) => (fault::garbled(&error), true, Done::default()),
             End::Gone => {
                 let ended = crate::sandboxed::end_of(&sandbox).await;
@@ -279,13 +296,28 @@ impl Link {
                 (fault::of_end(&ended, self.limits.memory), ended.out_of_memory, used)
             }
         };
+        self.end(fault, certain, done, true);
+    }
+
+    /// Ends every call. Of events the first alone has begun, if even that: the others are begun
+    /// elsewhere.
+    fn end(&self, fault: Fault, certain: bool, done: Done, first_began: bool) {
         let running = {
             let mut calls = self.calls();
-            calls.ended = Some(fault.clone());
+            calls.ended = true;
             std::mem::take(&mut calls.running)
         };
-        for (_, call) in running {
-            self.fail(call, fault.clone(), certain, done);
+        let mut running: Vec<(u32, Running)> = running.into_iter().collect();
+        running.sort_unstable_by_key(|(number, _)| *number);
+        for (at, (_, mut call)) in running.into_iter().enumerate() {
+            match call.event.take().filter(|_| at > 0 || !first_began) {
+                Some(event) => {
+                    let exchange = Arc::clone(&call.exchange);
+                    exchange.anew(self.limits.timeout.as_duration());
+                    call.lease.again(exchange, event);
+                }
+                None => self.fail(call, fault.clone(), certain, done),
+            }
         }
     }
 
@@ -340,7 +372,9 @@ impl Link {
                 () = self.notify.notified() => tokio::task::yield_now().await,
                 () = &mut timer, if armed => {
                     armed = false;
-                    self.expire();
+                    if self.expire() {
+                        return End::Closed;
+                    }
                 }
             }
         }
@@ -358,8 +392,9 @@ impl Link {
         None
     }
 
-    /// Ends the calls whose time is over. Their process gets no more.
-    fn expire(&self) {
+    /// Ends the calls whose time is over. Their process gets no more; tells whether it is of no use to
+    /// any call.
+    fn expire(&self) -> bool {
         let now = Instant::now();
         loop {
             let call = {
@@ -369,11 +404,17 @@ impl Link {
                         calls.deadlines.pop_front();
                         calls.running.remove(&number)
                     }
-                    _ => return,
+                    _ => return false,
                 }
             };
             if let Some(call) = call {
-                self.fail(call, fault::late(self.limits.timeout), true, Done::default());
+                let fault = fault::late(self.limits.timeout);
+                if self.style == HandlerStyle::Event {
+                    self.fail(call, fault.clone(), true, Done::default());
+                    self.end(fault, true, Done::default(), false);
+                    return true;
+                }
+                self.fail(call, fault, true, Done::default());
             }
         }
     }
@@ -403,7 +444,18 @@ impl Link {
             return Ok(());
         }
         if frame.kind == Kind::Done {
-            let call = self.calls().running.remove(&frame.call);
+            let (call, next) = {
+                let mut calls = self.calls();
+                let call = calls.running.remove(&frame.call);
+                let next = match self.style {
+                    HandlerStyle::Event => calls.running.iter().min_by_key(|(number, _)| **number),
+                    HandlerStyle::Fetch => None,
+                };
+                (call, next.map(|(_, call)| Arc::clone(&call.exchange)))
+            };
+            if let Some(next) = next {
+                next.begins();
+            }
             if let Some(call) = call {
                 call.exchange.done(frame.done()?, &self.log);
                 call.wake();
@@ -480,17 +532,6 @@ enum End {
     Closed,
     Gone,
     Broken(io::Error),
-}
-
-/// The lines before an event.
-pub(crate) struct EventLines {
-    pub(crate) deadline_ms: u64,
-}
-
-impl EventLines {
-    fn lines(&self, id: InvocationId) -> String {
-        format!("{id}\n{}\n\n", self.deadline_ms)
-    }
 }
 
 fn line(log: &Log, id: Option<InvocationId>, frame: &Frame) {

@@ -5,14 +5,31 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use mayfly_runtime_api::{EventRequest, Payload};
 use mayfly_types::Fault;
 use tokio::sync::oneshot;
 
+use crate::exchange::Exchange;
+use crate::frames::Done;
+use crate::log::Log;
+use crate::pressure::Pressure;
 use crate::process::Process;
 
 /// How long a call waits for a process that is busy before another one is started: most calls end
 /// sooner than a process starts.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// The same where processors are scarce.
+const CROWDED: Duration = Duration::from_secs(1);
+/// Calls that take less are handed to a process before it has done with those before.
+const SHORT: Duration = Duration::from_micros(500);
+/// One that took so long shows that others may: for a while no call is handed in behind another.
+const LONG: Duration = Duration::from_millis(5);
+/// For so many calls.
+const WARY: u32 = 1000;
+/// And for so many at first.
+const WARY_AT_FIRST: u32 = 100;
+/// So many at most.
+const AHEAD: u32 = 4;
 /// How often processes that wait are looked through.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long a process waits for a call before it is made to stand still.
@@ -30,6 +47,9 @@ pub(crate) trait Starts: Send + Sync {
 pub(crate) struct Use {
     /// Calls of one process at once.
     pub(crate) at_once: u32,
+    /// Whether a process that is busy with a short call may be given the next: it takes them one after
+    /// the other by itself.
+    pub(crate) ahead: bool,
     /// A process takes one call in its life.
     pub(crate) once: bool,
     /// How long a process waits for a call before it is ended.
@@ -45,17 +65,23 @@ pub(crate) struct Pool {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// The one that was called last at the end.
     members: Vec<Member>,
     waiting: VecDeque<oneshot::Sender<Result<Lease, Fault>>>,
     starting: usize,
+    /// How long calls take of late, and starts.
+    call: Duration,
+    init: Duration,
+    /// Calls until one may be handed in behind another.
+    wary: u32,
+    pressure: Pressure,
 }
 
 struct Member {
     process: Arc<Process>,
     running: u32,
+    /// Since when it waits for a call, or since the last began or ended.
     since: Instant,
     /// Its first call is still to come.
     fresh: bool,
@@ -66,14 +92,23 @@ pub(crate) struct Lease {
     pool: Weak<Pool>,
     process: Arc<Process>,
     /// The process was started for this call.
-    pub(crate) cold: bool,
+    cold: bool,
     ended: bool,
 }
 
 impl Pool {
     /// An empty pool, with a task that ends idle processes and itself with the pool.
     pub(crate) fn new(starts: Box<dyn Starts>, uses: Use) -> Arc<Self> {
-        let pool = Arc::new(Self { starts, uses, state: Mutex::default() });
+        let state = State {
+            members: Vec::new(),
+            waiting: VecDeque::new(),
+            starting: 0,
+            call: Duration::ZERO,
+            init: Duration::ZERO,
+            wary: WARY_AT_FIRST,
+            pressure: Pressure::default(),
+        };
+        let pool = Arc::new(Self { starts, uses, state: Mutex::new(state) });
         tokio::spawn(sweep(Arc::downgrade(&pool), uses.idle));
         pool
     }
@@ -82,11 +117,35 @@ impl Pool {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// Begins a call in a process.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub(crate) async fn run(
+        self: &Arc<Self>,
+        exchange: &Arc<Exchange>,
+        mut payload: Payload,
+    ) -> Result<(), Fault> {
+        loop {
+            let lease = self.acquire().await?;
+            let process = Arc::clone(&lease.process);
+            exchange.placed(lease.cold, process.init);
+            match process.begin(exchange, payload, lease) {
+                Ok(()) => return Ok(()),
+                // It ended while nobody called it.
+                Err((unbegun, lease)) => {
+                    lease.lose();
+                    payload = unbegun;
+                }
+            }
+        }
+    }
+
     /// A place for a call: in a process that has one, else in one that gets one soon or is started.
     ///
     /// # Errors
     /// When no process can be started.
-    pub(crate) async fn acquire(self: &Arc<Self>) -> Result<Lease, Fault> {
+    async fn acquire(self: &Arc<Self>) -> Result<Lease, Fault> {
         loop {
             let lease = self.place().await?;
             if !lease.process.rests() {
@@ -124,9 +183,7 @@ impl Pool {
             }
             let mut state = self.lock();
             state.waiting.retain(|waiting| !waiting.is_closed());
-            // As many at once as there are: a burst doubles them until it is met, and no faster.
-            let coming = state.starting.saturating_mul(self.uses.at_once as usize);
-            if state.starting < state.members.len().max(1) && coming < state.waiting.len() {
+            if state.wants_more(self.uses.at_once as usize) {
                 self.start(&mut state);
             }
         }
@@ -142,6 +199,7 @@ impl Pool {
             state.starting -= 1;
             match started {
                 Ok(process) => {
+                    state.init = lately(state.init, process.init);
                     state.members.push(Member {
                         process: Arc::new(process),
                         running: 0,
@@ -179,10 +237,19 @@ impl Pool {
         }
         let mut member = state.members.remove(at);
         member.running -= 1;
-        member.since = Instant::now();
+        let now = Instant::now();
+        let took = now - member.since;
+        state.call = lately(state.call, took);
+        state.wary = if took > LONG { WARY } else { state.wary.saturating_sub(1) };
+        member.since = now;
         state.members.push(member);
         state.serve(self);
     }
+}
+
+/// A mean that forgets.
+fn lately(before: Duration, now: Duration) -> Duration {
+    if before.is_zero() { now } else { (before * 7 + now) / 8 }
 }
 
 fn lost() -> Fault {
@@ -190,10 +257,38 @@ fn lost() -> Fault {
 }
 
 impl State {
+    /// Whether those who wait are served sooner by one more process than by those that are there.
+    fn wants_more(&mut self, at_once: usize) -> bool {
+        // As many at once as there are: a burst doubles them until it is met, and no faster.
+        let coming = self.starting.saturating_mul(at_once);
+        if self.starting >= self.members.len().max(1) || coming >= self.waiting.len() {
+            return false;
+        }
+        let places = self.members.len().saturating_mul(at_once).max(1) as u32;
+        let turns = self.waiting.len().div_ceil(places as usize) as u32;
+        // Of a call that runs longer than others did, nothing better is known.
+        let oldest = self.members.iter().map(|member| member.since.elapsed()).max();
+        let call = self.call.max(oldest.unwrap_or(Duration::MAX));
+        let wait = call.saturating_mul(turns);
+        // Where the processors are what all wait for, more processes make it worse.
+        let enough = if self.pressure.is_high() { CROWDED } else { self.init.max(PATIENCE) };
+        wait > enough
+    }
+
     fn free(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
         let most = pool.uses.at_once;
-        let member = self.members.iter_mut().rev().find(|member| member.running < most)?;
+        let mut found = self.members.iter().rposition(|member| member.running < most);
+        if found.is_none() && pool.uses.ahead && self.wary == 0 && self.call < SHORT {
+            let members = self.members.iter().enumerate();
+            let least = members.min_by_key(|(_, member)| member.running)?;
+            found = (least.1.running < AHEAD).then_some(least.0);
+        }
+        let member = self.members.get_mut(found?)?;
         member.running += 1;
+        // Of several, the next begins when the one before it ends.
+        if member.running == 1 || most > 1 {
+            member.since = Instant::now();
+        }
         let cold = std::mem::replace(&mut member.fresh, false);
         member.process.rest(false);
         let process = Arc::clone(&member.process);
@@ -224,10 +319,6 @@ impl State {
 }
 
 impl Lease {
-    pub(crate) fn process(&self) -> &Arc<Process> {
-        &self.process
-    }
-
     /// The process can be called again.
     pub(crate) fn give_back(mut self) {
         self.end(true);
@@ -236,6 +327,24 @@ impl Lease {
     /// The process is of no more use.
     pub(crate) fn lose(mut self) {
         self.end(false);
+    }
+
+    /// The process ended before it began this call, which is begun in another.
+    pub(crate) fn again(mut self, exchange: Arc<Exchange>, event: EventRequest) {
+        self.end(false);
+        let pool = self.pool.upgrade();
+        tokio::spawn(async move {
+            let run = async {
+                match &pool {
+                    Some(pool) => pool.run(&exchange, Payload::Event(event)).await,
+                    None => Err(lost()),
+                }
+            };
+            let ran = tokio::time::timeout_at(exchange.deadline().into(), run).await;
+            if let Err(fault) = ran.unwrap_or_else(|_| Err(lost())) {
+                exchange.failed(fault, true, Done::default(), &Log::none());
+            }
+        });
     }
 
     fn end(&mut self, keep: bool) {

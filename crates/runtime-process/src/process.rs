@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use mayfly_runtime_api::{LogLevel, Payload, lambda};
+use mayfly_runtime_api::{LogLevel, Payload};
 use mayfly_sandbox::{Sandbox, SpawnError, Spawner};
 use mayfly_types::{FunctionConfig, HandlerStyle};
 
 use crate::api::Api;
 use crate::door::{Door, Way};
-use crate::exchange::{Begin, Exchange};
+use crate::exchange::Exchange;
 use crate::frames::{Load, WINDOW};
 use crate::language::Language;
-use crate::link::{EventLines, Limits, Link, Unloaded};
+use crate::link::{Limits, Link, Unloaded};
 use crate::log::Log;
 use crate::pool::Lease;
 use crate::sandboxed::{
@@ -125,7 +125,7 @@ impl Process {
             return Err(ended_early(&made.sandbox).await);
         };
         let limits = limits(start.config);
-        let link = unloaded.serve(Arc::clone(&made.sandbox), start.log.clone(), limits);
+        let link = unloaded.serve(Arc::clone(&made.sandbox), start.log.clone(), limits, style);
         let hears: Weak<Link> = Arc::downgrade(&link);
         let _ = made.output.set(hears);
         let channel = Channel::Frames(link);
@@ -164,11 +164,18 @@ impl Process {
     }
 
     /// Begins a call.
-    pub(crate) fn begin(&self, begin: Begin, payload: Payload, lease: Lease) -> Arc<Exchange> {
-        let deadline_ms = lambda::deadline_ms(begin.deadline);
+    ///
+    /// # Errors
+    /// When the process has ended: then nothing has begun.
+    pub(crate) fn begin(
+        &self,
+        exchange: &Arc<Exchange>,
+        payload: Payload,
+        lease: Lease,
+    ) -> Result<(), (Payload, Lease)> {
         match &self.channel {
-            Channel::Frames(link) => link.begin(begin, payload, EventLines { deadline_ms }, lease),
-            Channel::Api(api) => api.begin(begin, payload, deadline_ms, lease),
+            Channel::Frames(link) => link.begin(exchange, payload, lease),
+            Channel::Api(api) => api.begin(exchange, payload, lease),
         }
     }
 

@@ -20,7 +20,7 @@ use mayfly_types::{
 use tokio::sync::OnceCell;
 
 use crate::door::Way;
-use crate::exchange::Begin;
+use crate::exchange::Exchange;
 use crate::fault;
 use crate::language::{Interpreter, Language, LanguageError};
 use crate::log::Log;
@@ -179,6 +179,7 @@ impl Runtime for ProcessRuntime {
         };
         let uses = Use {
             at_once,
+            ahead: at_once == 1 && !once && config.runtime != RuntimeKind::Provided,
             once,
             idle: options.idle,
             freezes: options.spawner.cgroups() != CgroupKind::None,
@@ -317,18 +318,15 @@ impl Instance for Processes {
         Box::pin(async move {
             let began = Instant::now();
             let Call { id, payload, deadline } = call;
-            let placed = tokio::time::timeout_at(deadline.into(), self.pool.acquire()).await;
+            let exchange = Exchange::new(id, deadline);
+            let run = self.pool.run(&exchange, payload);
             let late = || {
                 let message = "the function's environment was not ready within its timeout";
                 Fault::new(FaultCode::Timeout, message)
             };
-            let placed = placed.unwrap_or_else(|_| Err(late()));
-            let lease = placed.map_err(|fault| failed(fault, began))?;
-            let cold = lease.cold;
-            let init_us = if cold { lease.process().init.as_micros() as u64 } else { 0 };
-            let process = Arc::clone(lease.process());
-            let exchange = process.begin(Begin { id, deadline, cold, init_us }, payload, lease);
-            drop(process);
+            let begun = tokio::time::timeout_at(deadline.into(), run).await;
+            let begun = begun.unwrap_or_else(|_| Err(late()));
+            begun.map_err(|fault| failed(fault, began))?;
             exchange.reply().await
         })
     }

@@ -133,3 +133,53 @@ async fn code_that_cannot_be_loaded_is_refused_with_its_reason() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_ends_its_process_takes_no_other_with_it() {
+    let source = "
+import os, time
+
+def handler(event, context):
+    if event['n'] == 13: os._exit(3)
+    if event['n'] == 26: time.sleep(60)
+    return event['n']
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |config| {
+        config.timeout = TimeSpan::millis(3_000);
+    })
+    .await;
+    let instance = function.start().await;
+    // Short calls are handed in ahead of time.
+    for _ in 0..1200 {
+        function.event(&instance, "{\"n\":0}").await.unwrap();
+    }
+    let calls = (1..=40).map(|n| {
+        let (function, instance) = (&function, &instance);
+        async move { (n, function.event(instance, &format!("{{\"n\":{n}}}")).await) }
+    });
+    for (n, answer) in futures_util::future::join_all(calls).await {
+        match (n, answer) {
+            (13, Err(failure)) => assert_eq!(failure.fault.code, FaultCode::FunctionCrashed),
+            (26, Err(failure)) => assert_eq!(failure.fault.code, FaultCode::Timeout),
+            (_, answer) => assert_eq!(answer.expect("another call"), n.to_string()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ended_while_nobody_called_it_is_replaced() {
+    let source = "
+import os, threading
+
+def handler(event, context):
+    if event == 'die': threading.Timer(0.05, lambda: os._exit(0)).start()
+    return os.environ['COLOUR']
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
+    let instance = function.start().await;
+    for _ in 0..3 {
+        assert_eq!(function.event(&instance, "\"die\"").await.unwrap(), "\"green\"");
+        // Nothing tells of that end.
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    }
+}
