@@ -28,6 +28,16 @@ fn main() -> ExitCode {
         ["wait", ..] => loop {
             std::thread::park();
         },
+        ["shell"] => {
+            let mut line = String::new();
+            while io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
+                match attempt(&line.split_whitespace().collect::<Vec<_>>()) {
+                    Ok(got) => println!("allowed {got}"),
+                    Err(error) => println!("denied: {error}"),
+                }
+                line.clear();
+            }
+        }
         ["echo"] => {
             let mut line = String::new();
             while io::stdin().read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -69,6 +79,7 @@ fn node(name: &str) {
             descriptors: Vec::new(),
             listen: Vec::new(),
             anywhere: false,
+            places: Vec::new(),
         };
         let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
         println!("running");
@@ -115,6 +126,41 @@ fn attempt(what: &[&str]) -> io::Result<String> {
                 .collect::<io::Result<_>>()?;
             names.sort();
             Ok(names.join(" "))
+        }
+        ["deep", path, depth] => {
+            let mut here = std::path::PathBuf::from(path);
+            std::fs::create_dir(&here)?;
+            std::env::set_current_dir(&here)?;
+            for _ in 0..depth.parse().unwrap_or(0) {
+                here = "d".into();
+                std::fs::create_dir(&here)?;
+                std::env::set_current_dir(&here)?;
+            }
+            std::env::set_current_dir("/").map(|()| String::new())
+        }
+        ["link", path, to] => std::os::unix::fs::symlink(to, path).map(|()| String::new()),
+        ["daemon"] => {
+            // SAFETY: this process has one thread, and what it forks only waits.
+            unsafe {
+                if libc::fork() == 0 {
+                    libc::setsid();
+                    if libc::fork() == 0 {
+                        libc::signal(libc::SIGTERM, libc::SIG_IGN);
+                        loop {
+                            std::thread::park();
+                        }
+                    }
+                    libc::_exit(0);
+                }
+                libc::wait(std::ptr::null_mut());
+            }
+            Ok(String::new())
+        }
+        ["processes"] => {
+            let numbers = std::fs::read_dir("/proc")?.flatten();
+            let numbers =
+                numbers.filter(|e| e.file_name().to_string_lossy().parse::<u32>().is_ok());
+            Ok(numbers.count().to_string())
         }
         ["write", path] => std::fs::write(path, "x").map(|()| String::new()),
         ["fill", path, megabytes] => {

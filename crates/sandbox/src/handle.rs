@@ -21,7 +21,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::cgroup;
 use crate::spawner::SOCKET;
-use crate::spec::{Ended, Exit, Spec};
+use crate::spec::{Bind, Ended, Exit, Limits, Spec};
 use crate::sys;
 use crate::wire::{self, Report, Request, Status};
 
@@ -78,7 +78,8 @@ struct Shared {
 struct Waiting {
     ended: watch::Sender<Option<Ended>>,
     failed: Option<oneshot::Sender<String>>,
-    frozen: Vec<oneshot::Sender<Option<String>>>,
+    /// Who waits for answers, in the order of their questions.
+    asked: std::collections::VecDeque<oneshot::Sender<Option<String>>>,
 }
 
 impl Spawner {
@@ -146,7 +147,7 @@ impl Spawner {
 
         let (ended, watched) = watch::channel(None);
         let (failed, failure) = oneshot::channel();
-        let waiting = Waiting { ended, failed: Some(failed), frozen: Vec::new() };
+        let waiting = Waiting { ended, failed: Some(failed), asked: Default::default() };
         self.shared.lock().insert(id, waiting);
         let sandbox =
             Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listeners: Vec::new() };
@@ -259,11 +260,10 @@ impl Shared {
                     waiting.ended.send_replace(Some(ended));
                 }
             }
-            Report::Frozen { id, problem } => {
-                if let Some(waiting) = waiting.get_mut(&id)
-                    && !waiting.frozen.is_empty()
-                {
-                    let _ = waiting.frozen.remove(0).send(problem);
+            Report::Answered { id, problem } => {
+                let asked = waiting.get_mut(&id).and_then(|waiting| waiting.asked.pop_front());
+                if let Some(asked) = asked {
+                    let _ = asked.send(problem);
                 }
             }
         }
@@ -360,12 +360,38 @@ impl Sandbox {
     /// # Errors
     /// When the host has no cgroups, or the sandbox has ended.
     pub async fn freeze(&self, frozen: bool) -> io::Result<()> {
+        self.ask(Request::Freeze { id: self.id, frozen }).await
+    }
+
+    /// Shows it more files of the host, at places that its root has as empty directories
+    /// ([`Spec::places`]), and gives it other limits.
+    ///
+    /// # Errors
+    /// When that cannot be done, wholly or in part, or the sandbox has ended: it is of no more use.
+    pub async fn extend(&self, limits: Limits, binds: Vec<Bind>) -> io::Result<()> {
+        self.ask(Request::Extend { id: self.id, limits, binds }).await
+    }
+
+    /// Ends all its processes but its program, and removes what they left in its files.
+    ///
+    /// # Errors
+    /// When that cannot be done, or the sandbox has ended: it is of no more use.
+    pub async fn clear(&self) -> io::Result<()> {
+        self.ask(Request::Clear { id: self.id }).await
+    }
+
+    async fn ask(&self, request: Request) -> io::Result<()> {
         let (sender, answer) = oneshot::channel();
-        match self.shared.lock().get_mut(&self.id) {
-            Some(waiting) => waiting.frozen.push(sender),
-            None => return Err(io::Error::other("the sandbox has ended")),
+        {
+            // The order of questions is that of their senders, so both happen in one go. The socket
+            // has room but in the rarest case, and then the task that waits for it comes too late.
+            let mut waiting = self.shared.lock();
+            let Some(waiting) = waiting.get_mut(&self.id) else {
+                return Err(io::Error::other("the sandbox has ended"));
+            };
+            wire::send(&*self.shared.socket, &request, &[])?;
+            waiting.asked.push_back(sender);
         }
-        self.shared.ask(&Request::Freeze { id: self.id, frozen }, &[]).await?;
         match answer.await {
             Ok(None) => Ok(()),
             Ok(Some(problem)) => Err(io::Error::other(problem)),

@@ -98,7 +98,7 @@ impl Init<'_> {
                 .step(|| "find the listeners' socket".into())?;
             hand_out_listeners(&spec, &to)?;
         }
-        root::enter(sources, &spec.limits)?;
+        root::enter(sources, &spec.places, &spec.limits)?;
         for kind in NO_MORE {
             let path = format!("/proc/sys/user/max_{kind}_namespaces");
             std::fs::write(&path, "0").step(|| format!("write {path}"))?;

@@ -13,6 +13,7 @@ mod cgroup;
 mod handle;
 mod identity;
 mod init;
+mod inside;
 mod root;
 mod seccomp;
 mod spawn;

@@ -130,7 +130,7 @@ impl Sources {
 }
 
 /// Makes the root of its sources and enters it.
-pub(crate) fn enter(sources: Sources, limits: &Limits) -> Result<(), Failed> {
+pub(crate) fn enter(sources: Sources, places: &[PathBuf], limits: &Limits) -> Result<(), Failed> {
     let Sources { trees, links, devices } = sources;
     let root = memory("root", &[("size", ROOT_SIZE), ("nr_inodes", "4096"), ("mode", "755")])?;
     let place = "/tmp";
@@ -149,8 +149,9 @@ pub(crate) fn enter(sources: Sources, limits: &Limits) -> Result<(), Failed> {
     for (path, tree) in &trees {
         put(tree, path)?;
     }
-    for directory in ["/proc", "/tmp", "/dev/shm"] {
-        make_directory(Path::new(directory))?;
+    let own = ["/proc", "/tmp", "/dev/shm"].map(Path::new);
+    for directory in own.into_iter().chain(places.iter().map(PathBuf::as_path)) {
+        make_directory(directory)?;
     }
     for (name, device) in &devices {
         put(device, &Path::new("/dev").join(name))?;
@@ -236,7 +237,7 @@ fn file_system(kind: &str, name: &str, options: &[(&str, &str)]) -> Result<Owned
 }
 
 /// Attaches a mount at a path that exists.
-fn attach(mount: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Failed> {
+pub(crate) fn attach(mount: &OwnedFd, path: impl AsRef<Path>) -> Result<(), Failed> {
     let path = path.as_ref();
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(mount.as_fd(), "", CWD, path, flags)

@@ -11,7 +11,8 @@ use seccompiler::BpfProgram;
 
 use crate::cgroup::{Cgroups, Group, Usage};
 use crate::init::{INSIDE, Init};
-use crate::root::clone_tree;
+use crate::inside;
+use crate::root::{attach, clone_tree};
 use crate::spawner::complain;
 use crate::spec::{Bind, Ended, Exit, Limits};
 use crate::sys::{self, Forked};
@@ -39,6 +40,10 @@ pub(crate) struct Child {
     _alive: OwnedFd,
     group: Group,
     before: Usage,
+    /// Its mount namespace.
+    mounts: OwnedFd,
+    /// Its program, once that was looked for.
+    program: Option<Pid>,
 }
 
 /// What every sandbox is made with.
@@ -46,6 +51,8 @@ pub(crate) struct Means {
     pub(crate) cgroups: Cgroups,
     pub(crate) powers: Powers,
     pub(crate) filters: Vec<BpfProgram>,
+    /// The spawner's own mount namespace.
+    pub(crate) home: OwnedFd,
 }
 
 /// Makes a sandbox. The descriptors are its spec, what the program gets, and its status pipe.
@@ -71,9 +78,10 @@ pub(crate) fn spawn(
         // Its failure is told already; the next start clears what stays.
         let _ = group.remove();
     }
-    let (pid, pidfd, alive) = made.map_err(|error| format!("start a sandbox: {error}"))?;
+    let Begun { pid, pidfd, alive, mounts } =
+        made.map_err(|error| format!("start a sandbox: {error}"))?;
     let before = group.usage();
-    Ok(Child { pid, pidfd, _alive: alive, group, before })
+    Ok(Child { pid, pidfd, _alive: alive, group, before, mounts, program: None })
 }
 
 struct Parts {
@@ -84,12 +92,14 @@ struct Parts {
     status: OwnedFd,
 }
 
-fn begin(
-    group: &Group,
-    means: &Means,
-    id: u64,
-    parts: Parts,
-) -> io::Result<(Pid, OwnedFd, OwnedFd)> {
+struct Begun {
+    pid: Pid,
+    pidfd: OwnedFd,
+    alive: OwnedFd,
+    mounts: OwnedFd,
+}
+
+fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<Begun> {
     let (go, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let (born_in, doors) = (group.descriptor()?, group.doors()?);
     // SAFETY: the spawner has one thread.
@@ -106,14 +116,20 @@ fn begin(
             Init { filters: &means.filters, doors, spec, trees, descriptors, status, go }.run()
         }
         Forked::Parent(pid, pidfd) => {
-            let introduced = introduce(pid, means.powers, id);
-            let introduced = introduced.and_then(|()| Ok(rustix::io::write(&ready, b"!")?));
-            if let Err(error) = introduced {
-                rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
-                rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
-                return Err(error);
+            // Before it goes on: soon it hides.
+            let introduced = introduce(pid, means.powers, id).and_then(|()| {
+                let mounts = inside::mounts_of(pid)?;
+                rustix::io::write(&ready, b"!")?;
+                Ok(mounts)
+            });
+            match introduced {
+                Ok(mounts) => Ok(Begun { pid, pidfd, alive: ready, mounts }),
+                Err(error) => {
+                    rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
+                    rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
+                    Err(error)
+                }
             }
-            Ok((pid, pidfd, ready))
         }
     }
 }
@@ -152,6 +168,39 @@ impl Child {
 
     pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
         self.group.freeze(frozen)
+    }
+
+    /// Shows it more files of the host, and gives it other limits.
+    pub(crate) fn extend(
+        &self,
+        means: &Means,
+        limits: &Limits,
+        binds: &[Bind],
+    ) -> Result<(), String> {
+        self.group.limit(limits).map_err(|error| format!("set its limits: {error}"))?;
+        let trees = binds.iter().map(|bind| Ok((&bind.target, clone_tree(&bind.source)?)));
+        let trees = trees.collect::<Result<Vec<_>, crate::root::Failed>>();
+        let trees = trees.map_err(|failed| failed.to_string())?;
+        inside::within(means, &self.mounts, || {
+            for (target, tree) in &trees {
+                attach(tree, target).map_err(|failed| failed.to_string())?;
+            }
+            inside::resize("/tmp", limits.tmp)
+        })
+    }
+
+    /// Ends all its processes but its program, and removes what they left in its files.
+    pub(crate) fn clear(&mut self, means: &Means) -> Result<(), String> {
+        let program = match self.program {
+            Some(program) => program,
+            None => inside::program_of(self.pid)?,
+        };
+        self.program = Some(program);
+        inside::end_others(self.pid, program)?;
+        inside::within(means, &self.mounts, || {
+            inside::empty("/tmp")?;
+            inside::empty("/dev/shm")
+        })
     }
 
     /// Takes the end of a sandbox whose first process has ended.

@@ -47,7 +47,8 @@ fn run(name: &str) -> io::Result<()> {
     let filters = crate::seccomp::programs().map_err(io::Error::other)?;
     let ready = Report::Ready { cgroups: cgroups.kind(), problems };
     wire::send(&socket, &ready, &[])?;
-    let means = Means { cgroups, powers, filters };
+    let home = crate::inside::own_namespace()?;
+    let means = Means { cgroups, powers, filters, home };
     let mut service = Service { socket, means, children: HashMap::new() };
     let served = service.serve();
     service.end();
@@ -92,6 +93,9 @@ fn gather_powers() -> io::Result<Powers> {
         Some(identity::Root::OfNamespace) | None => {}
     }
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    // Else it may not look at the namespaces of its own sandboxes.
+    let dumpable = rustix::process::DumpableBehavior::Dumpable;
+    rustix::process::set_dumpable_behavior(dumpable)?;
     std::fs::write("/proc/self/setgroups", "deny")?;
     std::fs::write("/proc/self/uid_map", format!("0 {} 1\n", user.as_raw()))?;
     std::fs::write("/proc/self/gid_map", format!("0 {} 1\n", group.as_raw()))?;
@@ -166,14 +170,27 @@ impl Service {
                 }
             }
             Request::Freeze { id, frozen } => {
-                let problem = match self.children.get(&id) {
-                    Some(child) => child.freeze(frozen).err().map(|error| error.to_string()),
-                    None => Some("it has ended".into()),
-                };
-                self.tell(&Report::Frozen { id, problem })?;
+                self.change(id, |child, _| child.freeze(frozen).map_err(|e| e.to_string()))?;
             }
+            Request::Extend { id, limits, binds } => {
+                self.change(id, |child, means| child.extend(means, &limits, &binds))?;
+            }
+            Request::Clear { id } => self.change(id, |child, means| child.clear(means))?,
         }
         Ok(())
+    }
+
+    /// Does something to a sandbox, and tells what came of it.
+    fn change(
+        &mut self,
+        id: u64,
+        change: impl FnOnce(&mut Child, &Means) -> Result<(), String>,
+    ) -> io::Result<()> {
+        let problem = match self.children.get_mut(&id) {
+            Some(child) => change(child, &self.means).err(),
+            None => Some("it has ended".into()),
+        };
+        self.tell(&Report::Answered { id, problem })
     }
 
     fn reap(&mut self, id: u64) -> io::Result<()> {

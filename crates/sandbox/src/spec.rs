@@ -52,6 +52,8 @@ pub struct Spec {
     pub directory: PathBuf,
     /// What it sees of the host, beside the minimum that every sandbox has.
     pub binds: Vec<Bind>,
+    /// Empty directories at which it may see more later.
+    pub places: Vec<PathBuf>,
     /// Its bounds.
     pub limits: Limits,
     /// The numbers under which the program finds the descriptors that come along, in their order.

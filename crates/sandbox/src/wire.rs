@@ -30,6 +30,10 @@ pub(crate) enum Request {
     Kill { id: u64 },
     /// That a sandbox stands still, or goes on.
     Freeze { id: u64, frozen: bool },
+    /// That a sandbox sees these files too, and has these limits from now on.
+    Extend { id: u64, limits: Limits, binds: Vec<Bind> },
+    /// That of a sandbox nothing is left but its program, with empty files of its own.
+    Clear { id: u64 },
 }
 
 /// What the spawner tells.
@@ -41,8 +45,8 @@ pub(crate) enum Report {
     Failed { id: u64, reason: String },
     /// A sandbox has ended, and nothing of it is left.
     Ended { id: u64, ended: Ended },
-    /// A sandbox stands still, or goes on, or could not be made to.
-    Frozen { id: u64, problem: Option<String> },
+    /// What was asked for is done, or could not be; in the order in which it was asked.
+    Answered { id: u64, problem: Option<String> },
 }
 
 /// What a sandbox's init tells of itself on its pipe, a line each.

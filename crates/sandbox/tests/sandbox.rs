@@ -39,6 +39,7 @@ fn spec(arguments: &[&str]) -> Spec {
         descriptors: vec![0, 1],
         listen: Vec::new(),
         anywhere: false,
+        places: Vec::new(),
     }
 }
 
@@ -46,6 +47,16 @@ struct Program {
     sandbox: Sandbox,
     input: File,
     output: BufReader<File>,
+}
+
+impl Program {
+    /// What an attempt of a program that goes on came to.
+    fn ask(&mut self, what: &str) -> String {
+        writeln!(self.input, "{what}").unwrap();
+        let mut said = String::new();
+        self.output.read_line(&mut said).unwrap();
+        said.trim_end().to_owned()
+    }
 }
 
 async fn start(spawner: &Spawner, spec: &Spec) -> Result<Program, SpawnError> {
@@ -484,4 +495,42 @@ async fn a_spawner_that_is_killed_takes_its_sandboxes_along_and_the_next_one_cle
     assert_eq!(run(&again, &spec(&["say", "fine"])).await.0, "fine");
     drop((frozen, program.input, program.output, program.sandbox, spawner, again));
     gone(|| cgroups(&name)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_program_is_shown_more_files_and_given_other_limits() {
+    let spawner = spawner("extend").await;
+    let code = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(code.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    std::fs::write(code.path().join("note"), "shown later").unwrap();
+    let wanted = Spec { places: vec!["/var/later".into()], ..spec(&["shell"]) };
+    let mut program = start(&spawner, &wanted).await.unwrap();
+    assert!(program.ask("read /var/later/note").starts_with("denied"));
+    let limits = Limits { tmp: 2 << 20, memory: 96 << 20, ..LIMITS };
+    let binds = vec![Bind { source: code.path().into(), target: "/var/later".into() }];
+    program.sandbox.extend(limits, binds).await.unwrap();
+    assert_eq!(program.ask("read /var/later/note"), "allowed shown later");
+    assert!(program.ask("write /var/later/note").starts_with("denied"));
+    assert_eq!(program.ask("fill /tmp/a 1"), "allowed");
+    assert!(program.ask("fill /tmp/b 3").starts_with("denied"), "its /tmp is smaller now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clearing_leaves_the_program_and_nothing_else() {
+    let spawner = spawner("clear").await;
+    let mut program = start(&spawner, &spec(&["shell"])).await.unwrap();
+    for said in
+        ["write /tmp/a", "deep /tmp/d 500", "write /dev/shm/b", "link /tmp/l /etc", "daemon"]
+    {
+        assert!(program.ask(said).starts_with("allowed"), "{said}");
+    }
+    assert_eq!(program.ask("processes"), "allowed 3");
+    program.sandbox.clear().await.unwrap();
+    assert_eq!(program.ask("processes"), "allowed 2");
+    assert_eq!(program.ask("list /tmp"), "allowed");
+    assert_eq!(program.ask("list /dev/shm"), "allowed");
+    assert!(program.ask("write /tmp/a").starts_with("allowed"), "it can be used again");
+    program.sandbox.clear().await.unwrap();
+    assert_eq!(program.ask("list /tmp"), "allowed");
 }

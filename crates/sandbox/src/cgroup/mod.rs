@@ -122,6 +122,15 @@ impl Group {
         }
     }
 
+    /// Gives it other limits.
+    pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        match self {
+            Self::None => Ok(()),
+            Self::V1(group) => group.limit(limits),
+            Self::V2(group) => group.limit(limits),
+        }
+    }
+
     pub(crate) fn usage(&self) -> Usage {
         match self {
             Self::None => Usage::default(),

@@ -96,10 +96,17 @@ impl Group {
         for (_, directory) in &self.directories {
             fs::create_dir(directory)?;
         }
+        self.limit(limits)
+    }
+
+    pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
         let memory = self.at("memory")?;
-        write(&memory.join("memory.limit_in_bytes"), limits.memory)?;
-        let swap = memory.join("memory.memsw.limit_in_bytes");
-        if swap.exists() {
+        let (own, swap) =
+            (memory.join("memory.limit_in_bytes"), memory.join("memory.memsw.limit_in_bytes"));
+        // Memory and swap together are never less than memory: what order does depends on the old ones.
+        let first = swap.exists() && write(&swap, limits.memory).is_ok();
+        write(&own, limits.memory)?;
+        if swap.exists() && !first {
             write(&swap, limits.memory)?;
         }
         // What waits in sockets is the host's memory else; kernels without it count it all together.

@@ -117,13 +117,18 @@ fn delegate(directory: &Path) -> io::Result<()> {
 impl Group {
     fn fill(&self, limits: &Limits) -> io::Result<()> {
         let at = |name: &str| self.directory.join(name);
-        write(&at("memory.max"), limits.memory)?;
         // Where there is no swap there is no file.
         if at("memory.swap.max").exists() {
             write(&at("memory.swap.max"), 0)?;
         }
         // One of its processes alone would be killed else, and the rest would wait for it.
         write(&at("memory.oom.group"), 1)?;
+        self.limit(limits)
+    }
+
+    pub(super) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        let at = |name: &str| self.directory.join(name);
+        write(&at("memory.max"), limits.memory)?;
         let (quota, period) = quota(limits.cpu);
         write(&at("cpu.max"), format!("{quota} {period}"))?;
         write(&at("pids.max"), limits.pids)

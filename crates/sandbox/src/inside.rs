@@ -1,0 +1,166 @@
+//! What the spawner does inside of sandboxes that run already. Their programs may be hostile by then: the
+//! root that it finds there is read-only, so its own directories are what they were.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick};
+use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::spawn::Means;
+
+/// Rounds in which leftovers are ended: each finds those that were born in the last.
+const ROUNDS: usize = 100;
+/// Longest time that a process may take to end.
+const DEATH: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
+/// Files that are looked at when leftovers are removed; more are left to the kernel, with the whole
+/// sandbox.
+const MOST_STEPS: u32 = 20_000;
+
+/// The spawner's own mount namespace.
+pub(crate) fn own_namespace() -> io::Result<OwnedFd> {
+    namespace("/proc/self/ns/mnt")
+}
+
+/// The mount namespace of a process that does not hide yet.
+pub(crate) fn mounts_of(pid: Pid) -> io::Result<OwnedFd> {
+    namespace(&format!("/proc/{}/ns/mnt", pid.as_raw_nonzero()))
+}
+
+fn namespace(path: &str) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Does something in a sandbox's mount namespace.
+pub(crate) fn within<T>(
+    means: &Means,
+    mounts: &OwnedFd,
+    what: impl FnOnce() -> Result<T, String>,
+) -> Result<T, String> {
+    let enter = |namespace: &OwnedFd| {
+        move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Mount))
+    };
+    enter(mounts).map_err(|error| format!("enter the sandbox's mounts: {error}"))?;
+    let done = what();
+    if let Err(error) = enter(&means.home) {
+        // Nothing that it did there would be what it means to do.
+        crate::spawner::complain(&format!("leave a sandbox's mounts: {error}"));
+        std::process::exit(1);
+    }
+    done
+}
+
+/// Gives a file system in memory another size, in bytes.
+pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
+    let resize = || {
+        let context = fspick(rustix::fs::CWD, path, FsPickFlags::FSPICK_CLOEXEC)?;
+        fsconfig_set_string(context.as_fd(), "size", size.to_string())?;
+        fsconfig_reconfigure(context.as_fd())
+    };
+    resize().map_err(|error: rustix::io::Errno| format!("resize {path}: {error}"))
+}
+
+/// Removes everything in a directory, which becomes the working directory. It goes down by steps and
+/// without a stack: a hostile program may have made directories deeper than any.
+pub(crate) fn empty(path: &str) -> Result<(), String> {
+    let empty = || -> io::Result<()> {
+        std::env::set_current_dir(path)?;
+        let (mut depth, mut steps) = (0_u32, 0_u32);
+        loop {
+            let mut deeper = None;
+            for entry in fs::read_dir(".")? {
+                let entry = entry?;
+                steps += 1;
+                if steps > MOST_STEPS {
+                    return Err(io::Error::other("too much is in it"));
+                }
+                if !entry.file_type()?.is_dir() {
+                    fs::remove_file(entry.path())?;
+                } else if let Err(error) = fs::remove_dir(entry.path()) {
+                    if error.kind() != io::ErrorKind::DirectoryNotEmpty {
+                        return Err(error);
+                    }
+                    deeper = Some(entry.path());
+                    break;
+                }
+            }
+            match deeper {
+                Some(directory) => {
+                    std::env::set_current_dir(directory)?;
+                    depth += 1;
+                }
+                None if depth == 0 => return Ok(()),
+                None => {
+                    std::env::set_current_dir("..")?;
+                    depth -= 1;
+                }
+            }
+        }
+    };
+    empty().map_err(|error| format!("empty {path}: {error}"))
+}
+
+/// The children of a process, as the host numbers them.
+fn children(of: Pid) -> io::Result<Vec<Pid>> {
+    let of = of.as_raw_nonzero();
+    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
+    Ok(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect())
+}
+
+/// The program of a sandbox: the first child of its first process. It has no other yet, for what its
+/// program leaves behind comes later.
+pub(crate) fn program_of(init: Pid) -> Result<Pid, String> {
+    let children = children(init).map_err(|error| format!("look for its program: {error}"))?;
+    children.into_iter().min_by_key(|pid| pid.as_raw_nonzero()).ok_or("it has no program".into())
+}
+
+/// Ends every process of a sandbox but its first one and its program.
+pub(crate) fn end_others(init: Pid, program: Pid) -> Result<(), String> {
+    for _ in 0..ROUNDS {
+        let mut found = Vec::new();
+        let mut open = vec![init, program];
+        while let Some(parent) = open.pop() {
+            for child in children(parent).unwrap_or_default() {
+                if child != program && !found.iter().any(|(_, seen)| *seen == child) {
+                    found.push((parent, child));
+                    open.push(child);
+                }
+            }
+        }
+        let mut alive = false;
+        for (parent, child) in found {
+            alive |= end(parent, child).map_err(|error| format!("end its processes: {error}"))?;
+        }
+        if !alive {
+            return Ok(());
+        }
+    }
+    Err("its processes do not end".into())
+}
+
+/// Ends a child of a process, and waits for that; tells whether it was alive.
+fn end(parent: Pid, child: Pid) -> io::Result<bool> {
+    // Its number may be another process's by now, anywhere on the host. What is still that child once
+    // it is held is the right one.
+    let Ok(held) = rustix::process::pidfd_open(child, PidfdFlags::empty()) else {
+        return Ok(false);
+    };
+    if !children(parent).is_ok_and(|children| children.contains(&child)) {
+        // It has moved to another parent, or ended: the next round knows.
+        return Ok(true);
+    }
+    let mut polled = [PollFd::new(&held, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    // One that has ended may wait long for its parent to notice.
+    if rustix::event::poll(&mut polled, Some(&now))? > 0 {
+        return Ok(false);
+    }
+    // It may end by itself meanwhile.
+    let _ = rustix::process::pidfd_send_signal(&held, Signal::KILL);
+    rustix::event::poll(&mut polled, Some(&DEATH))?;
+    Ok(true)
+}
