@@ -8,8 +8,11 @@ require "logger"
 require "socket"
 
 module Mayfly
-  LOAD, EVENT = 1, 6
-  READY, REFUSED, RESULT, FAULT, LOG, DONE = 16, 17, 21, 22, 23, 24
+  LOAD, EVENT, FORK = 1, 6, 8
+  READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED = 16, 17, 21, 22, 23, 24, 26
+  # The system call prctl and its word for hiding a process's memory.
+  PRCTL = RUBY_PLATFORM.start_with?("aarch64") ? 167 : 157
+  PR_SET_DUMPABLE = 4
   HOST = UNIXSocket.for_fd(3)
   HOST.close_on_exec = true
   NAMES = %w[handler lambda_handler].freeze
@@ -191,6 +194,41 @@ module Mayfly
       HOST.write(answer << frame(DONE, call, [[used - before, 0].max, memory].pack("Q<Q<")))
     end
 
+    # Lets no fork look into this process, which stays, or into another.
+    def seal
+      Kernel.syscall(PRCTL, PR_SET_DUMPABLE, 0, 0, 0, 0)
+    end
+
+    # Forks whenever the host sends a socket; the fork runs the call that comes over it.
+    def fork_for_each_call(handler)
+      loop do
+        head, _, _, *controls = HOST.recvmsg(9, 0, 4096, scm_rights: true)
+        descriptor = controls.flat_map(&:unix_rights).first
+        exit!(0) if head.nil? || head.bytesize < 9 || descriptor.nil?
+        pid = fork do
+          # In its place, so that this process's own is out of reach.
+          HOST.reopen(descriptor)
+          descriptor.close
+          Random.srand
+          kind, call, payload = receive
+          self.current = call
+          serve(handler, call, payload) if kind == EVENT
+          finish(0)
+        rescue SystemExit => e
+          finish(e.status)
+        end
+        descriptor.close
+        _, status = Process.wait2(pid)
+        HOST.write(frame(ENDED, 0, [status.exitstatus || -status.termsig].pack("l<")))
+      end
+    end
+
+    def finish(code)
+      $stdout.finish
+      $stderr.finish
+      exit!(code)
+    end
+
     def main
       $stdout = Lines.new(1, 1)
       $stderr = Lines.new(2, 3)
@@ -201,13 +239,17 @@ module Mayfly
         case kind
         when LOAD
           begin
-            handler = load(JSON.parse(payload))
+            wanted = JSON.parse(payload)
+            seal if wanted["zygote"]
+            handler = load(wanted)
             HOST.write(frame(READY, 0, '{"style":"event"}'))
           rescue SystemExit
             raise
           rescue Exception => error # rubocop:disable Lint/RescueException
             HOST.write(frame(REFUSED, 0, JSON.generate(described(error))))
+            next
           end
+          fork_for_each_call(handler) if wanted["zygote"]
         when EVENT
           self.current = call
           serve(handler, call, payload)
@@ -220,9 +262,7 @@ end
 begin
   Mayfly.main
 rescue SystemExit => e
-  $stdout.finish
-  $stderr.finish
-  exit!(e.status)
+  Mayfly.finish(e.status)
 rescue SystemCallError
   exit!(0)
 end

@@ -26,6 +26,8 @@ pub(crate) struct Runtimes {
     pub(crate) nodejs: Option<std::path::PathBuf>,
     pub(crate) python: Option<std::path::PathBuf>,
     pub(crate) ruby: Option<std::path::PathBuf>,
+    /// Most interpreters of each that are booted before they are needed; none with 0.
+    pub(crate) stems: Option<usize>,
 }
 
 /// Whom functions may call beyond the public network.

@@ -28,6 +28,8 @@ use crate::sandboxed::Output;
 
 /// Where names are asked for inside.
 const NAMES: u16 = 53;
+/// Ports that are always served.
+const WEB: [u16; 2] = [80, 443];
 /// Ports that are served where every port is allowed: those that programs use. Another one is named in
 /// the manifest: `*:PORT`.
 /// Not those at which a function's own server may listen inside, such as 8080.
@@ -54,19 +56,26 @@ pub(crate) struct Way {
     policy: Arc<Policy>,
 }
 
+/// The sockets of a sandbox whose function calls nobody, or the web alone.
+pub(crate) fn usual_sockets() -> Vec<Listen> {
+    [Listen::Udp(NAMES)].into_iter().chain(WEB.map(Listen::Tcp)).collect()
+}
+
 impl Way {
     pub(crate) fn new(egress: Egress, policy: Policy) -> Self {
         Self { egress, policy: Arc::new(policy) }
     }
 
-    /// The sockets that a sandbox needs for it.
+    /// The sockets that a sandbox needs for it. Those of the web are always there, to say why a
+    /// connection is refused.
     pub(crate) fn listen(&self) -> Vec<Listen> {
         let mut ports = self.policy.ports();
+        ports.extend(WEB);
         if self.policy.opens_every_port() {
             ports.extend(USUAL);
-            ports.sort_unstable();
-            ports.dedup();
         }
+        ports.sort_unstable();
+        ports.dedup();
         // A message carries so many descriptors.
         ports.truncate(100);
         [Listen::Udp(NAMES)].into_iter().chain(ports.into_iter().map(Listen::Tcp)).collect()

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Event = 6,
     /// To it: the request's body broke off.
     Abort = 7,
+    /// To a zygote, with a socket: fork, and run there the call that comes over it.
+    Fork = 8,
     /// From it: the function is loaded, as [`Ready`].
     Ready = 16,
     /// From it: the function cannot be loaded, as [`Told`].
@@ -54,6 +56,8 @@ pub(crate) enum Kind {
     Done = 24,
     /// From it: so many bytes of the request's body were taken.
     Taken = 25,
+    /// From a zygote: its fork has ended, with this code, or by this signal, negative.
+    Ended = 26,
 }
 
 impl Kind {
@@ -69,6 +73,7 @@ impl Kind {
             23 => Self::Log,
             24 => Self::Done,
             25 => Self::Taken,
+            26 => Self::Ended,
             _ => return None,
         })
     }
@@ -84,6 +89,8 @@ pub(crate) struct Load<'a> {
     /// What Lambda's context says of every call.
     pub(crate) context: &'a serde_json::Value,
     pub(crate) window: u32,
+    /// It is to fork for each call.
+    pub(crate) zygote: bool,
 }
 
 /// What was loaded.

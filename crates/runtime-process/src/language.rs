@@ -62,6 +62,7 @@ struct Known {
     files: &'static [(&'static str, &'static str)],
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    forks: bool,
 }
 
 static NODEJS: Known = Known {
@@ -79,6 +80,7 @@ static NODEJS: Known = Known {
     ],
     arguments: &[],
     environment: &[("NODE_OPTIONS", "--enable-source-maps")],
+    forks: false,
 };
 
 static PYTHON: Known = Known {
@@ -94,6 +96,7 @@ static PYTHON: Known = Known {
     arguments: &[],
     // The code is read-only.
     environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1")],
+    forks: true,
 };
 
 static RUBY: Known = Known {
@@ -108,6 +111,7 @@ static RUBY: Known = Known {
     files: &[("ruby.rb", include_str!("../../../guest/bootstraps/ruby.rb"))],
     arguments: &["-W1"],
     environment: &[],
+    forks: true,
 };
 
 impl Language {
@@ -132,6 +136,11 @@ impl Language {
         }
         let binds = bound(Path::new(&prefix)).into_iter().collect();
         Ok(Self { kind: known, program: program.into(), binds })
+    }
+
+    /// Whether a process that has loaded a function forks for each call.
+    pub(crate) fn forks(&self) -> bool {
+        self.kind.forks
     }
 
     pub(crate) fn environment(&self) -> &'static [(&'static str, &'static str)] {

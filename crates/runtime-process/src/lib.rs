@@ -17,6 +17,8 @@ mod pressure;
 mod process;
 mod runtime;
 mod sandboxed;
+mod stem;
+mod zygote;
 
 pub use language::{Interpreter, LanguageError};
 pub use runtime::{Options, ProcessRuntime};

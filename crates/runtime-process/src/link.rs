@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use bytes::{Buf as _, BytesMut};
 use mayfly_runtime_api::{Body, BodyStream, EventRequest, HttpRequest, LogLevel, Payload, lambda};
-use mayfly_sandbox::Sandbox;
+use mayfly_sandbox::{Ended, Sandbox};
 use mayfly_types::{ByteSize, Fault, HandlerStyle, InvocationId, TimeSpan};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -20,6 +20,7 @@ use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
 use crate::log::Log;
 use crate::pool::Lease;
 use crate::sandboxed::StartError;
+use crate::zygote::Zygote;
 
 /// Most bytes that are read before calls are looked at.
 const READ: usize = 256 << 10;
@@ -71,8 +72,24 @@ struct Upload {
 
 /// The other side before its function is loaded.
 pub(crate) struct Unloaded {
-    stream: UnixStream,
-    incoming: BytesMut,
+    pub(crate) stream: UnixStream,
+    pub(crate) incoming: BytesMut,
+}
+
+/// Knows how a process ended whose socket has closed.
+pub(crate) enum Ender {
+    Sandbox(Arc<Sandbox>),
+    /// A fork, when so many had ended before.
+    Fork(Arc<Zygote>, u64),
+}
+
+impl Ender {
+    async fn end(&self) -> Ended {
+        match self {
+            Self::Sandbox(sandbox) => crate::sandboxed::end_of(sandbox).await,
+            Self::Fork(zygote, before) => zygote.end_of_fork(*before).await,
+        }
+    }
 }
 
 impl Unloaded {
@@ -117,7 +134,7 @@ impl Unloaded {
     /// Takes calls from now on, until the link is closed or the process ends.
     pub(crate) fn serve(
         self,
-        sandbox: Arc<Sandbox>,
+        ender: Ender,
         log: Log,
         limits: Limits,
         style: HandlerStyle,
@@ -132,7 +149,7 @@ impl Unloaded {
             limits,
             style,
         });
-        tokio::spawn(Arc::clone(&link).drive(self, sandbox));
+        tokio::spawn(Arc::clone(&link).drive(self, ender));
         link
     }
 }
@@ -277,7 +294,7 @@ impl Link {
     }
 
     /// Reads, writes and watches deadlines until the link is closed or the other side is.
-    async fn drive(self: Arc<Self>, unloaded: Unloaded, sandbox: Arc<Sandbox>) {
+    async fn drive(self: Arc<Self>, unloaded: Unloaded, ender: Ender) {
         let Unloaded { stream, mut incoming } = unloaded;
         let end = self.exchange(&stream, &mut incoming).await;
         drop(stream);
@@ -288,7 +305,7 @@ impl Link {
             }
             End::Broken(error) => (fault::garbled(&error), true, Done::default()),
             End::Gone => {
-                let ended = crate::sandboxed::end_of(&sandbox).await;
+                let ended = ender.end().await;
                 let used = Done {
                     cpu_us: ended.cpu_us.unwrap_or(0),
                     memory: ended.memory_peak.unwrap_or(0),
@@ -534,7 +551,8 @@ enum End {
     Broken(io::Error),
 }
 
-fn line(log: &Log, id: Option<InvocationId>, frame: &Frame) {
+/// Writes a line that came in a frame.
+pub(crate) fn line(log: &Log, id: Option<InvocationId>, frame: &Frame) {
     let (level, text) = frame.payload.split_first().unwrap_or((&b'1', b""));
     let level = match level {
         b'0' => LogLevel::Debug,

@@ -351,9 +351,16 @@ impl Lease {
         if std::mem::replace(&mut self.ended, true) {
             return;
         }
-        if let Some(pool) = self.pool.upgrade() {
+        let Some(pool) = self.pool.upgrade() else { return };
+        if !self.process.is_zygote() {
             pool.back(&self.process, keep);
+            return;
         }
+        let process = Arc::clone(&self.process);
+        tokio::spawn(async move {
+            let clean = process.clear().await;
+            pool.back(&process, clean);
+        });
     }
 }
 

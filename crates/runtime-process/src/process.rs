@@ -1,34 +1,32 @@
 //! A process that has loaded its function.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use mayfly_runtime_api::{LogLevel, Payload};
-use mayfly_sandbox::{Sandbox, SpawnError, Spawner};
-use mayfly_types::{FunctionConfig, HandlerStyle};
+use mayfly_sandbox::{Listen, Sandbox, SpawnError, Spawner};
+use mayfly_types::{FunctionConfig, HandlerStyle, Isolation};
 
 use crate::api::Api;
 use crate::door::{Door, Way};
 use crate::exchange::Exchange;
 use crate::frames::{Load, WINDOW};
-use crate::language::Language;
-use crate::link::{Limits, Link, Unloaded};
+use crate::link::{Ender, Limits, Link};
 use crate::log::Log;
 use crate::pool::Lease;
 use crate::sandboxed::{
-    Hears, Program, StartError, TASK, base_environment, ended_early, sandboxed,
+    self, Bare, Hears, Program, StartError, TASK, base_environment, ended_early, task,
 };
+use crate::stem::{Stem, Stems};
+use crate::zygote::Zygote;
 
 /// What a process starts from.
 pub(crate) struct Start<'a> {
     pub(crate) spawner: &'a Spawner,
     pub(crate) kind: &'a Kind,
-    /// Where bootstraps lie.
-    pub(crate) bootstraps: &'a Path,
     /// The function's code.
     pub(crate) code: &'a Path,
     pub(crate) config: &'a FunctionConfig,
@@ -42,10 +40,9 @@ pub(crate) struct Start<'a> {
 }
 
 /// What runs in a process.
-#[derive(Debug, Clone)]
 pub(crate) enum Kind {
     /// A bootstrap of ours.
-    Language(Language),
+    Language(Arc<Stems>),
     /// A program that speaks Lambda's Runtime API.
     Provided,
 }
@@ -72,6 +69,7 @@ struct Loaded {
 
 enum Channel {
     Frames(Arc<Link>),
+    Zygote(Arc<Zygote>),
     Api(Arc<Api>),
 }
 
@@ -81,7 +79,7 @@ impl Process {
         let began = Instant::now();
         let starting = async {
             match start.kind {
-                Kind::Language(language) => Self::of_language(&start, language).await,
+                Kind::Language(stems) => Self::of_language(&start, stems).await,
                 Kind::Provided => Self::provided(&start).await,
             }
         };
@@ -99,36 +97,36 @@ impl Process {
         })
     }
 
-    async fn of_language(start: &Start<'_>, language: &Language) -> Result<Loaded, StartError> {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
-        let program = Program {
-            path: language.program().into(),
-            arguments: language.arguments(),
-            environment: base_environment(language.environment()),
-            binds: language.binds(start.bootstraps),
-            socket: Some(OwnedFd::from(theirs)),
-            listen: None,
-            way: start.way.clone(),
-        };
-        let made = sandboxed(start.spawner, program, start.code, start.config, &start.log).await?;
-        let handler = start.config.handler.as_deref().unwrap_or_default();
-        let mut unloaded = Unloaded::new(ours)?;
+    async fn of_language(start: &Start<'_>, stems: &Arc<Stems>) -> Result<Loaded, StartError> {
+        let config = start.config;
+        let Stem { bare, mut unloaded } = stems.take(start.code, config, &start.way).await?;
+        let made = bare.of(start.way.clone(), &start.log)?;
+        let handler = config.handler.as_deref().unwrap_or_default();
+        let zygote = config.isolation == Isolation::Invocation && stems.language.forks();
         let load = Load {
             directory: TASK,
-            entry: &start.config.entry,
+            entry: &config.entry,
             handler,
             environment: start.environment,
             context: start.context,
             window: WINDOW,
+            zygote,
         };
         let Some(style) = unloaded.load(&load, &start.log).await? else {
             return Err(ended_early(&made.sandbox).await);
         };
-        let limits = limits(start.config);
-        let link = unloaded.serve(Arc::clone(&made.sandbox), start.log.clone(), limits, style);
-        let hears: Weak<Link> = Arc::downgrade(&link);
-        let _ = made.output.set(hears);
-        let channel = Channel::Frames(link);
+        let (sandbox, log, limits) = (Arc::clone(&made.sandbox), start.log.clone(), limits(config));
+        let channel = if zygote {
+            let zygote = Zygote::serve(unloaded, sandbox, log, limits)?;
+            let hears: Weak<Zygote> = Arc::downgrade(&zygote);
+            let _ = made.output.set(hears);
+            Channel::Zygote(zygote)
+        } else {
+            let link = unloaded.serve(Ender::Sandbox(sandbox), log, limits, style);
+            let hears: Weak<Link> = Arc::downgrade(&link);
+            let _ = made.output.set(hears);
+            Channel::Frames(link)
+        };
         Ok(Loaded { sandbox: made.sandbox, channel, style, door: made.door })
     }
 
@@ -137,21 +135,22 @@ impl Process {
         environment.extend(start.environment.iter().map(|(n, v)| (n.clone(), v.clone())));
         let address = format!("127.0.0.1:{}", crate::api::PORT);
         environment.push(("AWS_LAMBDA_RUNTIME_API".into(), address));
+        let own = [Listen::Loopback(crate::api::PORT)].into_iter();
         let program = Program {
             path: Path::new(TASK).join(&start.config.entry),
             arguments: Vec::new(),
             environment,
-            binds: Vec::new(),
+            binds: vec![task(start.code)],
             socket: None,
-            listen: Some(crate::api::PORT),
-            way: start.way.clone(),
+            listen: own.chain(start.way.listen()).collect(),
         };
-        let made = sandboxed(start.spawner, program, start.code, start.config, &start.log);
-        let made = made.await.map_err(of_program)?;
-        let listener = made
-            .listener
+        let bare = Bare::start(start.spawner, program, sandboxed::limits(start.config));
+        let mut bare = bare.await.map_err(of_program)?;
+        let listener = bare
+            .take_socket()
             .ok_or_else(|| StartError::Broken("the sandbox handed out no listener".into()))?;
         let listener = std::net::TcpListener::from(listener);
+        let made = bare.of(start.way.clone(), &start.log)?;
         let sandbox = Arc::clone(&made.sandbox);
         let (log, limits) = (start.log.clone(), limits(start.config));
         let api = Api::serve(listener, sandbox, log, limits, start.context.clone())?;
@@ -175,7 +174,21 @@ impl Process {
     ) -> Result<(), (Payload, Lease)> {
         match &self.channel {
             Channel::Frames(link) => link.begin(exchange, payload, lease),
+            Channel::Zygote(zygote) => zygote.begin(exchange, payload, lease),
             Channel::Api(api) => api.begin(exchange, payload, lease),
+        }
+    }
+
+    /// Whether something is to be cleared up after each call.
+    pub(crate) fn is_zygote(&self) -> bool {
+        matches!(self.channel, Channel::Zygote(_))
+    }
+
+    /// Clears up after a call; tells whether it can be called again.
+    pub(crate) async fn clear(&self) -> bool {
+        match &self.channel {
+            Channel::Zygote(zygote) => zygote.clear().await,
+            _ => true,
         }
     }
 
@@ -210,6 +223,8 @@ impl Drop for Process {
     fn drop(&mut self) {
         match &self.channel {
             Channel::Frames(link) => link.close(),
+            // It ends with its sandbox.
+            Channel::Zygote(_) => {}
             Channel::Api(api) => api.close(),
         }
     }

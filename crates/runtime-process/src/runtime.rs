@@ -27,6 +27,7 @@ use crate::log::Log;
 use crate::pool::{Pool, Starts, Use};
 use crate::process::{Kind, Process, Start};
 use crate::sandboxed::StartError;
+use crate::stem::Stems;
 
 /// How long a function may take to load: Lambda's own bound.
 const LOADING: Duration = Duration::from_secs(10);
@@ -43,6 +44,8 @@ pub struct Options {
     pub interpreter: Interpreter,
     /// Where bootstraps are written; anything in it may be deleted while no node runs.
     pub bootstraps: PathBuf,
+    /// Most interpreters that are booted before they are needed.
+    pub stems: usize,
     /// Who may be called outside.
     pub egress: Egress,
     /// Where artifacts are unpacked.
@@ -78,12 +81,13 @@ impl Shared {
             }
             let (at, bootstraps) =
                 (self.options.interpreter.clone(), self.options.bootstraps.clone());
+            let (spawner, most) = (self.options.spawner.clone(), self.options.stems);
             let silent = move |error: String| LanguageError::Silent(kind.as_str(), error);
             let found = tokio::task::spawn_blocking(move || {
                 let language = Language::find(kind, &at)?;
                 let installed = language.install(&bootstraps);
                 installed.map_err(|error| silent(format!("write its bootstrap: {error}")))?;
-                Ok(Kind::Language(language))
+                Ok(Kind::Language(Stems::new(spawner, language, bootstraps, most)))
             });
             found.await.unwrap_or_else(|error| Err(silent(error.to_string())))
         };
@@ -146,7 +150,6 @@ impl Runtime for ProcessRuntime {
         let start = Start {
             spawner: &options.spawner,
             kind,
-            bootstraps: &options.bootstraps,
             code: &code,
             config: &config,
             environment: &environment,
@@ -157,6 +160,10 @@ impl Runtime for ProcessRuntime {
         let started = Process::start(start, Instant::now() + LOADING).await;
         let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
         let process = started.map_err(|error| refused(error, &config, &take()))?;
+        if let Kind::Language(stems) = kind {
+            // The first call comes soon.
+            stems.grow();
+        }
         let problems = options.spawner.problems().iter();
         let notes = problems.map(|problem| format!("sandboxes: {problem}")).collect();
         Ok(Prepared { style: process.style, logs: take(), notes })
@@ -172,14 +179,17 @@ impl Runtime for ProcessRuntime {
         let context = lambda::function_context(&revision);
         let mut environment = standard_environment(config, &context);
         environment.extend(secrets.iter().map(|(name, value)| (name.clone(), value.clone())));
-        let once = config.isolation == Isolation::Invocation;
-        let at_once = match (once, revision.style()) {
+        let fresh = config.isolation == Isolation::Invocation;
+        // These fork for each call.
+        let zygotes = matches!(config.runtime, RuntimeKind::Python | RuntimeKind::Ruby);
+        let once = fresh && !zygotes;
+        let at_once = match (fresh, revision.style()) {
             (true, _) | (_, HandlerStyle::Event) => 1,
             (false, HandlerStyle::Fetch) => config.concurrency_per_instance.unwrap_or(AT_ONCE),
         };
         let uses = Use {
             at_once,
-            ahead: at_once == 1 && !once && config.runtime != RuntimeKind::Provided,
+            ahead: at_once == 1 && !fresh && config.runtime != RuntimeKind::Provided,
             once,
             idle: options.idle,
             freezes: options.spawner.cgroups() != CgroupKind::None,
@@ -273,7 +283,6 @@ impl Starts for Starting {
                 let start = Start {
                     spawner: &self.shared.options.spawner,
                     kind,
-                    bootstraps: &self.shared.options.bootstraps,
                     code: &self.code,
                     config: self.revision.config(),
                     environment: &self.environment,

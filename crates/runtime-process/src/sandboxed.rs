@@ -57,16 +57,20 @@ pub(crate) struct Program {
     pub(crate) binds: Vec<Bind>,
     /// Its descriptor 3.
     pub(crate) socket: Option<OwnedFd>,
-    /// A port of its own loopback that is served here.
-    pub(crate) listen: Option<u16>,
-    /// What it may call.
-    pub(crate) way: Way,
+    /// The sockets inside that are served here.
+    pub(crate) listen: Vec<Listen>,
+}
+
+/// A sandbox whose program runs, of no function yet.
+pub(crate) struct Bare {
+    pub(crate) sandbox: Sandbox,
+    sockets: Vec<OwnedFd>,
+    outputs: [pipe::Receiver; 2],
 }
 
 /// A sandbox whose program runs, and its output.
 pub(crate) struct Sandboxed {
     pub(crate) sandbox: Arc<Sandbox>,
-    pub(crate) listener: Option<OwnedFd>,
     pub(crate) output: Output,
     pub(crate) door: Door,
 }
@@ -81,55 +85,72 @@ pub(crate) trait Hears: Send + Sync {
     fn output(&self, level: LogLevel, text: &str);
 }
 
-/// Makes a sandbox for a function's code, and starts the program in it.
-pub(crate) async fn sandboxed(
-    spawner: &Spawner,
-    program: Program,
-    code: &Path,
-    config: &FunctionConfig,
-    log: &Log,
-) -> Result<Sandboxed, StartError> {
-    let (out, out_inside) = pipe_pair()?;
-    let (errors, errors_inside) = pipe_pair()?;
-    let mut binds = program.binds;
-    binds.push(Bind { source: code.into(), target: TASK.into() });
+/// The limits of a function's sandbox.
+pub(crate) fn limits(config: &FunctionConfig) -> Limits {
     let memory = config.memory.as_bytes();
-    let mut descriptors = vec![out_inside, errors_inside];
-    let numbers = if program.socket.is_some() { vec![1, 2, 3] } else { vec![1, 2] };
-    descriptors.extend(program.socket);
-    let own = program.listen.map(Listen::Loopback).into_iter();
-    let spec = Spec {
-        program: program.path,
-        arguments: program.arguments,
-        environment: program.environment,
-        directory: TASK.into(),
-        binds,
-        limits: Limits {
-            memory,
-            cpu: config.cpu,
-            pids: PIDS,
-            files: FILES,
-            // It is memory, so no more of it than the function may have.
-            tmp: config.disk.as_bytes().min(memory),
-        },
-        descriptors: numbers,
-        listen: own.chain(program.way.listen()).collect(),
-        anywhere: true,
-    };
-    let mut sandbox = spawner.spawn(&spec, &descriptors).await?;
-    drop(descriptors);
-    let output = Output::default();
-    for (pipe, level) in [(out, LogLevel::Info), (errors, LogLevel::Error)] {
-        let (output, log) = (Arc::clone(&output), log.clone());
-        tokio::spawn(follow(pipe, move |line| match output.get().and_then(Weak::upgrade) {
-            Some(hears) => hears.output(level, line),
-            None => log.write(None, level, line),
-        }));
+    Limits {
+        memory,
+        cpu: config.cpu,
+        pids: PIDS,
+        files: FILES,
+        // It is memory, so no more of it than the function may have.
+        tmp: config.disk.as_bytes().min(memory),
     }
-    let mut sockets = sandbox.take_listeners();
-    let listener = program.listen.is_some().then(|| sockets.remove(0));
-    let door = Door::open(program.way, sockets, log.clone(), &output)?;
-    Ok(Sandboxed { sandbox: Arc::new(sandbox), listener, output, door })
+}
+
+/// The function's code, as its sandbox sees it.
+pub(crate) fn task(code: &Path) -> Bind {
+    Bind { source: code.into(), target: TASK.into() }
+}
+
+impl Bare {
+    /// Makes a sandbox and starts the program in it. Its code is among the binds, or comes later.
+    pub(crate) async fn start(
+        spawner: &Spawner,
+        program: Program,
+        limits: Limits,
+    ) -> Result<Self, StartError> {
+        let (out, out_inside) = pipe_pair()?;
+        let (errors, errors_inside) = pipe_pair()?;
+        let mut descriptors = vec![out_inside, errors_inside];
+        let numbers = if program.socket.is_some() { vec![1, 2, 3] } else { vec![1, 2] };
+        descriptors.extend(program.socket);
+        let with_code = program.binds.iter().any(|bind| bind.target == Path::new(TASK));
+        let spec = Spec {
+            program: program.path,
+            arguments: program.arguments,
+            environment: program.environment,
+            directory: if with_code { TASK } else { "/" }.into(),
+            binds: program.binds,
+            places: if with_code { Vec::new() } else { vec![TASK.into()] },
+            limits,
+            descriptors: numbers,
+            listen: program.listen,
+            anywhere: true,
+        };
+        let mut sandbox = spawner.spawn(&spec, &descriptors).await?;
+        let sockets = sandbox.take_listeners();
+        Ok(Self { sandbox, sockets, outputs: [out, errors] })
+    }
+
+    /// Takes the first of its sockets.
+    pub(crate) fn take_socket(&mut self) -> Option<OwnedFd> {
+        (!self.sockets.is_empty()).then(|| self.sockets.remove(0))
+    }
+
+    /// Gives it to a function: from now on its lines are in that log, and it may call what that may.
+    pub(crate) fn of(self, way: Way, log: &Log) -> io::Result<Sandboxed> {
+        let output = Output::default();
+        for (pipe, level) in self.outputs.into_iter().zip([LogLevel::Info, LogLevel::Error]) {
+            let (output, log) = (Arc::clone(&output), log.clone());
+            tokio::spawn(follow(pipe, move |line| match output.get().and_then(Weak::upgrade) {
+                Some(hears) => hears.output(level, line),
+                None => log.write(None, level, line),
+            }));
+        }
+        let door = Door::open(way, self.sockets, log.clone(), &output)?;
+        Ok(Sandboxed { sandbox: Arc::new(self.sandbox), output, door })
+    }
 }
 
 fn pipe_pair() -> io::Result<(pipe::Receiver, OwnedFd)> {

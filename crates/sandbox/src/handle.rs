@@ -23,7 +23,7 @@ use crate::cgroup;
 use crate::spawner::SOCKET;
 use crate::spec::{Bind, Ended, Exit, Limits, Spec};
 use crate::sys;
-use crate::wire::{self, Report, Request, Status};
+use crate::wire::{self, Answer, Report, Request, Status};
 
 /// The end of a sandbox whose spawner is gone.
 const LOST: Ended =
@@ -79,7 +79,7 @@ struct Waiting {
     ended: watch::Sender<Option<Ended>>,
     failed: Option<oneshot::Sender<String>>,
     /// Who waits for answers, in the order of their questions.
-    asked: std::collections::VecDeque<oneshot::Sender<Option<String>>>,
+    asked: std::collections::VecDeque<oneshot::Sender<Result<Answer, String>>>,
 }
 
 impl Spawner {
@@ -260,10 +260,10 @@ impl Shared {
                     waiting.ended.send_replace(Some(ended));
                 }
             }
-            Report::Answered { id, problem } => {
+            Report::Answered { id, result } => {
                 let asked = waiting.get_mut(&id).and_then(|waiting| waiting.asked.pop_front());
                 if let Some(asked) = asked {
-                    let _ = asked.send(problem);
+                    let _ = asked.send(result);
                 }
             }
         }
@@ -360,7 +360,7 @@ impl Sandbox {
     /// # Errors
     /// When the host has no cgroups, or the sandbox has ended.
     pub async fn freeze(&self, frozen: bool) -> io::Result<()> {
-        self.ask(Request::Freeze { id: self.id, frozen }).await
+        self.ask(Request::Freeze { id: self.id, frozen }).await.map(|_| ())
     }
 
     /// Shows it more files of the host, at places that its root has as empty directories
@@ -369,18 +369,19 @@ impl Sandbox {
     /// # Errors
     /// When that cannot be done, wholly or in part, or the sandbox has ended: it is of no more use.
     pub async fn extend(&self, limits: Limits, binds: Vec<Bind>) -> io::Result<()> {
-        self.ask(Request::Extend { id: self.id, limits, binds }).await
+        self.ask(Request::Extend { id: self.id, limits, binds }).await.map(|_| ())
     }
 
-    /// Ends all its processes but its program, and removes what they left in its files.
+    /// Ends all its processes but its program, and removes what they left in its files. Tells whether
+    /// the kernel killed one of them, since the last time, because the sandbox's memory was full.
     ///
     /// # Errors
     /// When that cannot be done, or the sandbox has ended: it is of no more use.
-    pub async fn clear(&self) -> io::Result<()> {
-        self.ask(Request::Clear { id: self.id }).await
+    pub async fn clear(&self) -> io::Result<bool> {
+        self.ask(Request::Clear { id: self.id }).await.map(|answer| answer.out_of_memory)
     }
 
-    async fn ask(&self, request: Request) -> io::Result<()> {
+    async fn ask(&self, request: Request) -> io::Result<Answer> {
         let (sender, answer) = oneshot::channel();
         {
             // The order of questions is that of their senders, so both happen in one go. The socket
@@ -393,8 +394,7 @@ impl Sandbox {
             waiting.asked.push_back(sender);
         }
         match answer.await {
-            Ok(None) => Ok(()),
-            Ok(Some(problem)) => Err(io::Error::other(problem)),
+            Ok(answer) => answer.map_err(io::Error::other),
             Err(_) => Err(io::Error::other("the sandbox has ended")),
         }
     }

@@ -16,6 +16,7 @@ use crate::root::{attach, clone_tree};
 use crate::spawner::complain;
 use crate::spec::{Bind, Ended, Exit, Limits};
 use crate::sys::{self, Forked};
+use crate::wire::Answer;
 
 /// Users of the host that sandboxes are, where the spawner may choose: no other software's range.
 pub(crate) const HOST_USERS: u32 = 1_900_000_000;
@@ -190,7 +191,7 @@ impl Child {
     }
 
     /// Ends all its processes but its program, and removes what they left in its files.
-    pub(crate) fn clear(&mut self, means: &Means) -> Result<(), String> {
+    pub(crate) fn clear(&mut self, means: &Means) -> Result<Answer, String> {
         let program = match self.program {
             Some(program) => program,
             None => inside::program_of(self.pid)?,
@@ -200,7 +201,11 @@ impl Child {
         inside::within(means, &self.mounts, || {
             inside::empty("/tmp")?;
             inside::empty("/dev/shm")
-        })
+        })?;
+        let usage = self.group.usage();
+        let out_of_memory = usage.out_of_memory > self.before.out_of_memory;
+        self.before = usage;
+        Ok(Answer { out_of_memory })
     }
 
     /// Takes the end of a sandbox whose first process has ended.

@@ -12,7 +12,7 @@ use rustix::thread::UnshareFlags;
 use crate::cgroup::Cgroups;
 use crate::identity;
 use crate::spawn::{Child, Means, Powers, spawn};
-use crate::wire::{self, Report, Request};
+use crate::wire::{self, Answer, Report, Request};
 
 /// The descriptor on which a spawner finds its node.
 pub(crate) const SOCKET: i32 = 3;
@@ -170,10 +170,14 @@ impl Service {
                 }
             }
             Request::Freeze { id, frozen } => {
-                self.change(id, |child, _| child.freeze(frozen).map_err(|e| e.to_string()))?;
+                self.change(id, |child, _| {
+                    child.freeze(frozen).map_err(|e| e.to_string()).map(|()| Answer::default())
+                })?;
             }
             Request::Extend { id, limits, binds } => {
-                self.change(id, |child, means| child.extend(means, &limits, &binds))?;
+                self.change(id, |child, means| {
+                    child.extend(means, &limits, &binds).map(|()| Answer::default())
+                })?;
             }
             Request::Clear { id } => self.change(id, |child, means| child.clear(means))?,
         }
@@ -184,13 +188,13 @@ impl Service {
     fn change(
         &mut self,
         id: u64,
-        change: impl FnOnce(&mut Child, &Means) -> Result<(), String>,
+        change: impl FnOnce(&mut Child, &Means) -> Result<Answer, String>,
     ) -> io::Result<()> {
-        let problem = match self.children.get_mut(&id) {
-            Some(child) => change(child, &self.means).err(),
-            None => Some("it has ended".into()),
+        let result = match self.children.get_mut(&id) {
+            Some(child) => change(child, &self.means),
+            None => Err("it has ended".into()),
         };
-        self.tell(&Report::Answered { id, problem })
+        self.tell(&Report::Answered { id, result })
     }
 
     fn reap(&mut self, id: u64) -> io::Result<()> {

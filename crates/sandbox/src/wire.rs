@@ -46,7 +46,14 @@ pub(crate) enum Report {
     /// A sandbox has ended, and nothing of it is left.
     Ended { id: u64, ended: Ended },
     /// What was asked for is done, or could not be; in the order in which it was asked.
-    Answered { id: u64, problem: Option<String> },
+    Answered { id: u64, result: Result<Answer, String> },
+}
+
+/// What came of a change.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub(crate) struct Answer {
+    /// The kernel killed one of its processes because its memory was full, since it was cleared last.
+    pub(crate) out_of_memory: bool,
 }
 
 /// What a sandbox's init tells of itself on its pipe, a line each.

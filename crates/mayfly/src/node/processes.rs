@@ -25,6 +25,9 @@ const IDLE: Duration = Duration::from_secs(60);
 const KINDS: [RuntimeKind; 4] =
     [RuntimeKind::Nodejs, RuntimeKind::Python, RuntimeKind::Ruby, RuntimeKind::Provided];
 
+/// Most interpreters of a language that are booted ahead, where the configuration does not say.
+const STEMS: usize = 4;
+
 type Runtimes = BTreeMap<RuntimeKind, Arc<dyn Runtime>>;
 
 /// Starts the process that makes sandboxes, and the runtimes on it. Where the host lets none be made,
@@ -58,6 +61,7 @@ pub(super) async fn start(
             kind,
             interpreter: Interpreter { program: program.clone(), path: path.clone() },
             bootstraps: data.cache().join("bootstraps"),
+            stems: named.stems.unwrap_or(STEMS),
             egress: egress.clone(),
             code: code.clone(),
             idle,

@@ -104,6 +104,7 @@ pub(crate) async fn function_of(
         kind,
         interpreter: Interpreter::in_path(std::env::var_os("PATH").unwrap()),
         bootstraps: directory.path().join("bootstraps"),
+        stems: 4,
         egress: Egress::new(
             OperatorRules { allow: vec!["127.0.0.0/8".parse().unwrap()], deny_addrs: Vec::new() },
             Loopback,

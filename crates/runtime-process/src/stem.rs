@@ -1,0 +1,157 @@
+//! Stems: interpreters that have booted before they are needed. Nothing of any function is in them, and
+//! one that was given to a function never serves another.
+
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use mayfly_sandbox::{Limits, Spawner};
+use mayfly_types::{ByteSize, FunctionConfig};
+
+use crate::door::{Way, usual_sockets};
+use crate::language::Language;
+use crate::link::Unloaded;
+use crate::sandboxed::{Bare, Program, StartError, base_environment, limits, task};
+
+/// What a stem may have until it is a function's.
+const MEMORY: ByteSize = ByteSize::mb(128);
+/// How long what was asked for of late says what will be.
+const LATELY: Duration = Duration::from_secs(10);
+/// Names of variables that interpreters and libraries read when they start.
+const EARLY: [&str; 12] = [
+    "NODE_", "UV_", "PYTHON", "RUBY", "GEM_", "BUNDLE_", "LD_", "MALLOC_", "GLIBC_", "SSL_", "TZ",
+    "LC_",
+];
+
+/// The stems of one language.
+pub(crate) struct Stems {
+    pub(crate) spawner: Spawner,
+    pub(crate) language: Language,
+    /// Where bootstraps lie.
+    pub(crate) bootstraps: PathBuf,
+    /// So many at most; none with zero.
+    most: usize,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    ready: VecDeque<Stem>,
+    making: usize,
+    /// When stems were taken.
+    taken: VecDeque<Instant>,
+}
+
+/// An interpreter that waits for a function.
+pub(crate) struct Stem {
+    pub(crate) bare: Bare,
+    pub(crate) unloaded: Unloaded,
+}
+
+impl Stems {
+    pub(crate) fn new(
+        spawner: Spawner,
+        language: Language,
+        bootstraps: PathBuf,
+        most: usize,
+    ) -> Arc<Self> {
+        Arc::new(Self { spawner, language, bootstraps, most, state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Sees to it that there are as many as will be needed.
+    pub(crate) fn grow(self: &Arc<Self>) {
+        let mut state = self.lock();
+        while state.taken.front().is_some_and(|taken| taken.elapsed() > LATELY) {
+            state.taken.pop_front();
+        }
+        // One at a time: those who wait for them need the processors too.
+        let wanted = state.taken.len().clamp(1, 8).min(self.most);
+        if state.making > 0 || state.ready.len() >= wanted {
+            return;
+        }
+        state.making += 1;
+        drop(state);
+        let stems = Arc::clone(self);
+        tokio::spawn(async move {
+            let made = stems.make().await;
+            let mut state = stems.lock();
+            state.making -= 1;
+            match made {
+                Ok(stem) => state.ready.push_back(stem),
+                Err(error) => {
+                    tracing::warn!(%error, "boot an interpreter ahead of time");
+                    return;
+                }
+            }
+            drop(state);
+            stems.grow();
+        });
+    }
+
+    async fn make(&self) -> Result<Stem, StartError> {
+        let memory = MEMORY.as_bytes();
+        let limits = Limits { memory, cpu: 1.0, pids: 256, files: 1024, tmp: memory };
+        self.boot(Vec::new(), usual_sockets(), limits, None).await
+    }
+
+    async fn boot(
+        &self,
+        early: Vec<(String, String)>,
+        listen: Vec<mayfly_sandbox::Listen>,
+        limits: Limits,
+        code: Option<&std::path::Path>,
+    ) -> Result<Stem, StartError> {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let mut environment = base_environment(self.language.environment());
+        environment.retain(|(name, _)| !early.iter().any(|(own, _)| own == name));
+        environment.extend(early);
+        let mut binds = self.language.binds(&self.bootstraps);
+        binds.extend(code.map(task));
+        let program = Program {
+            path: self.language.program().into(),
+            arguments: self.language.arguments(),
+            environment,
+            binds,
+            socket: Some(OwnedFd::from(theirs)),
+            listen,
+        };
+        let bare = Bare::start(&self.spawner, program, limits).await?;
+        Ok(Stem { bare, unloaded: Unloaded::new(ours)? })
+    }
+
+    /// An interpreter in a sandbox for a function, with the function's code: a stem, where one is there
+    /// and fits.
+    pub(crate) async fn take(
+        self: &Arc<Self>,
+        code: &std::path::Path,
+        config: &FunctionConfig,
+        way: &Way,
+    ) -> Result<Stem, StartError> {
+        let early =
+            config.env.iter().filter(|(name, _)| EARLY.iter().any(|begin| name.starts_with(begin)));
+        let early: Vec<_> = early.map(|(name, value)| (name.clone(), value.clone())).collect();
+        let listen = way.listen();
+        if early.is_empty() && listen == usual_sockets() {
+            let stem = {
+                let mut state = self.lock();
+                state.taken.push_back(Instant::now());
+                state.ready.pop_front()
+            };
+            self.grow();
+            if let Some(stem) = stem {
+                match stem.bare.sandbox.extend(limits(config), vec![task(code)]).await {
+                    Ok(()) => return Ok(stem),
+                    // It has ended meanwhile, or the limits are too narrow for what it has already.
+                    Err(error) => tracing::debug!(%error, "give a stem to a function"),
+                }
+            }
+        }
+        self.boot(early, listen, limits(config), Some(code)).await
+    }
+}
