@@ -77,6 +77,8 @@ static NODEJS: Known = Known {
     files: &[
         ("node.mjs", include_str!("../../../guest/bootstraps/node.mjs")),
         ("light.mjs", include_str!("../../../guest/bootstraps/light.mjs")),
+        ("warm.cjs", include_str!("../../../guest/bootstraps/warm.cjs")),
+        ("warm.mjs", include_str!("../../../guest/bootstraps/warm.mjs")),
     ],
     arguments: &[],
     environment: &[("NODE_OPTIONS", "--enable-source-maps")],
