@@ -17,6 +17,7 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["spawner", name] => return mayfly_sandbox::spawner_main(name),
         ["node", name] => node(name),
+        ["time", count] => time(count.parse().unwrap_or(1)),
         ["try", ref rest @ ..] => match attempt(rest) {
             Ok(got) => println!("allowed {got}"),
             Err(error) => println!("denied: {error}"),
@@ -84,6 +85,39 @@ fn node(name: &str) {
         let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
         println!("running");
         std::future::pending::<io::Result<()>>().await
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Err(error) = runtime.and_then(|runtime| runtime.block_on(body)) {
+        println!("failed: {error}");
+    }
+}
+
+/// Prints how long each of so many sandboxes takes, from its order to its end, in milliseconds.
+fn time(count: usize) {
+    let body = async {
+        let me = std::env::current_exe()?;
+        let name = format!("mayfly-time-{}", std::process::id());
+        let command = vec![me.into(), "spawner".into(), name.into()];
+        let spawner = Spawner::start(SpawnerOptions { command }).await.map_err(io::Error::other)?;
+        let spec = Spec {
+            program: "/usr/bin/true".into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: "/".into(),
+            binds: Vec::new(),
+            places: Vec::new(),
+            limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
+            descriptors: Vec::new(),
+            listen: Vec::new(),
+            anywhere: false,
+        };
+        for _ in 0..count {
+            let began = std::time::Instant::now();
+            let sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
+            sandbox.ended().await;
+            println!("{}", began.elapsed().as_secs_f64() * 1e3);
+        }
+        io::Result::Ok(())
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     if let Err(error) = runtime.and_then(|runtime| runtime.block_on(body)) {

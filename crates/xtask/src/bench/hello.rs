@@ -22,6 +22,8 @@ pub(super) fn hello() -> Code {
 /// One of those that take turns.
 pub(super) struct Contender {
     pub(super) name: &'static str,
+    /// Which app of a node; others answer for every host.
+    pub(super) app: &'static str,
     pub(super) address: std::net::SocketAddr,
     pub(super) check: Check,
     pub(super) samples: Vec<Sample>,
@@ -29,7 +31,7 @@ pub(super) struct Contender {
 
 impl Contender {
     pub(super) fn new(name: &'static str, address: std::net::SocketAddr, check: Check) -> Self {
-        Self { name, address, check, samples: Vec::new() }
+        Self { name, app: APP, address, check, samples: Vec::new() }
     }
 
     pub(super) fn of(&self, value: impl Fn(&Sample) -> f64) -> Vec<f64> {
@@ -89,8 +91,8 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
 pub(super) fn take_turns(settings: &Settings, contenders: &mut [Contender]) -> anyhow::Result<()> {
     for round in 1..=settings.rounds {
         for contender in contenders.iter_mut() {
-            load(contender.address, APP, WARM_UP, contender.check)?;
-            let sample = load(contender.address, APP, settings.seconds, Check::Counted)?;
+            load(contender.address, contender.app, WARM_UP, contender.check)?;
+            let sample = load(contender.address, contender.app, settings.seconds, Check::Counted)?;
             println!(
                 "    round {round}: {:<10} {:>8.0}/s  p50 {:>6.2} ms  p99 {:>6.2} ms",
                 contender.name, sample.rate, sample.p50, sample.p99

@@ -11,8 +11,12 @@ mod machine;
 mod memory;
 mod memory_use;
 mod node;
+mod process_first;
+mod process_hello;
+mod process_idle;
 mod report;
 mod reset;
+mod sandbox;
 mod server;
 mod stats;
 mod yardsticks;
@@ -59,8 +63,18 @@ struct Bench {
     run: fn(&Settings) -> anyhow::Result<Report>,
 }
 
-const ALL: &[Bench] =
-    &[hello::BENCH, reset::BENCH, first::BENCH, deploy::BENCH, memory::BENCH, idle::BENCH];
+const ALL: &[Bench] = &[
+    hello::BENCH,
+    reset::BENCH,
+    first::BENCH,
+    deploy::BENCH,
+    memory::BENCH,
+    idle::BENCH,
+    process_hello::BENCH,
+    process_first::BENCH,
+    process_idle::BENCH,
+    sandbox::BENCH,
+];
 
 /// What every bench works with.
 struct Settings {
@@ -134,6 +148,8 @@ fn build() -> anyhow::Result<PathBuf> {
     run_command(cargo().args(["build", "--release", "--package", "mayfly"]))?;
     let bare = ["build", "--release", "--package", "xtask", "--bin", "bare-server"];
     run_command(cargo().args(bare))?;
+    let probe = ["build", "--release", "--package", "mayfly-sandbox", "--example", "sandbox-probe"];
+    run_command(cargo().args(probe))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     Ok(target.unwrap_or_else(|| root().join("target")).join("release"))
 }

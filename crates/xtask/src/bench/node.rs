@@ -99,6 +99,23 @@ impl Node {
         self.call("POST", "/v1/deployments", "json", &serde_json::to_vec(&request)?)
     }
 
+    /// Deploys an app of one function, whose code is this directory or file; `lines` are its settings.
+    pub(super) fn deploy_path(
+        &mut self,
+        app: &str,
+        code: &Path,
+        lines: &str,
+    ) -> anyhow::Result<()> {
+        let packed = pack(code, &Limits::default())?;
+        let digest = packed.digest().to_string();
+        self.call("PUT", &format!("/v1/artifacts/{digest}"), "octet-stream", packed.bytes())?;
+        let name = code.file_name().context("code has a name")?.to_string_lossy();
+        let manifest = format!("app = \"{app}\"\n[functions.f]\ncode = \"{name}\"\n{lines}\n");
+        let artifacts = json!({ "f": { "artifact": digest, "files": packed.files() } });
+        let request = json!({ "manifest": manifest, "artifacts": artifacts, "go_live": "all" });
+        self.call("POST", "/v1/deployments", "json", &serde_json::to_vec(&request)?)
+    }
+
     fn call(&mut self, method: &str, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<()> {
         let headers = format!("content-type: application/{kind}\r\n");
         let answer = self.admin.send(method, path, &headers, body)?;

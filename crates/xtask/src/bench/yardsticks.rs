@@ -26,6 +26,46 @@ pub(super) fn node(settings: &Settings) -> anyhow::Result<(Server, Option<String
     Ok((Server::start(&program, &[&script], &settings.work.join("node.log"))?.0, version))
 }
 
+/// The version of uvicorn from PyPI.
+const UVICORN: &str = "0.34.0";
+
+/// The yardstick *uvicorn* and its version, with what `pip install uvicorn` brings.
+pub(super) fn uvicorn(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+    let place = settings.work.join("uvicorn");
+    let program = place.join("bin/uvicorn");
+    if !program.exists() {
+        let python = which("python3").context("python3 is not installed")?;
+        shell::run(
+            command(&python.display().to_string(), root()).args(["-m", "venv"]).arg(&place),
+        )?;
+        let pip = place.join("bin/pip").display().to_string();
+        let package = format!("uvicorn=={UVICORN}");
+        shell::run(command(&pip, root()).args(["install", "--quiet", &package]))?;
+    }
+    let directory = root().join("bench").display().to_string();
+    let arguments = |address: SocketAddr| {
+        let port = address.port().to_string();
+        ["uvicorn_app:app", "--app-dir", &directory, "--port", &port, "--log-level", "warning"]
+            .map(str::to_owned)
+            .to_vec()
+    };
+    let server = Server::start_silent(&program, arguments, &settings.work.join("uvicorn.log"))?;
+    Ok((server, Some(format!("{UVICORN}, one worker, asyncio and h11"))))
+}
+
+/// The yardstick *puma* and its version: one worker, one thread, as one instance has.
+pub(super) fn puma(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+    let program = which("puma").context("puma is not installed: `apt-get install puma`")?;
+    let app = root().join("bench/puma.ru").display().to_string();
+    let arguments = |address: SocketAddr| {
+        let bind = format!("tcp://{address}");
+        ["-w", "0", "-t", "1:1", "-q", "-b", &bind, &app].map(str::to_owned).to_vec()
+    };
+    let server = Server::start_silent(&program, arguments, &settings.work.join("puma.log"))?;
+    let version = shell::version(&program, "--version");
+    Ok((server, version.map(|version| format!("{version}, one worker, one thread"))))
+}
+
 /// The yardstick *workerd* and its version.
 pub(super) fn workerd(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
     let program = workerd_program(&settings.work)?;
