@@ -40,9 +40,9 @@ const PRELUDE_END: [u8; 8] = [0; 8];
 const PRELUDE: usize = 64 << 10;
 const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
 
-/// The Runtime API of one process.
+/// The Runtime API of one process. It does not hold the sandbox: a request that the function never
+/// ends would keep alive what it came from.
 pub(crate) struct Api {
-    sandbox: Arc<Sandbox>,
     log: Log,
     limits: Limits,
     arn: String,
@@ -92,7 +92,6 @@ impl Api {
         let listener = TcpListener::from_std(listener)?;
         let arn = context["invokedFunctionArn"].as_str().unwrap_or_default().to_owned();
         let api = Arc::new(Self {
-            sandbox,
             log,
             limits,
             arn,
@@ -101,7 +100,7 @@ impl Api {
             call: Notify::new(),
         });
         tokio::spawn(accept(listener, Arc::downgrade(&api)));
-        tokio::spawn(Arc::clone(&api).watch());
+        tokio::spawn(Arc::clone(&api).watch(sandbox));
         Ok(api)
     }
 
@@ -110,7 +109,7 @@ impl Api {
     }
 
     /// Waits until the function asks for its first invocation.
-    pub(crate) async fn ready(&self) -> Result<(), StartError> {
+    pub(crate) async fn ready(&self, sandbox: &Sandbox) -> Result<(), StartError> {
         loop {
             let changed = self.changed.notified();
             let started = self.lock().started.take();
@@ -124,11 +123,11 @@ impl Api {
             }
             tokio::select! {
                 () = changed => {}
-                _ = self.sandbox.ended() => {
+                _ = sandbox.ended() => {
                     let started = self.lock().started.take();
                     return Err(match started {
                         Some(Err(told)) => StartError::Refused(told),
-                        _ => ended_early(&self.sandbox).await,
+                        _ => ended_early(sandbox).await,
                     });
                 }
             }
@@ -175,8 +174,8 @@ impl Api {
     }
 
     /// Ends calls whose time is over, and the present one when the process ends.
-    async fn watch(self: Arc<Self>) {
-        let mut ended = std::pin::pin!(self.sandbox.ended());
+    async fn watch(self: Arc<Self>, sandbox: Arc<Sandbox>) {
+        let mut ended = std::pin::pin!(sandbox.ended());
         loop {
             let changed = self.changed.notified();
             let deadline = {
@@ -196,7 +195,7 @@ impl Api {
                 () = changed => {}
                 () = late => self.fail(&fault::late(self.limits.timeout), true, Done::default()),
                 _ = &mut ended => {
-                    let ended = end_of(&self.sandbox).await;
+                    let ended = end_of(&sandbox).await;
                     let used = Done {
                         cpu_us: ended.cpu_us.unwrap_or(0),
                         memory: ended.memory_peak.unwrap_or(0),

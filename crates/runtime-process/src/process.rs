@@ -156,8 +156,9 @@ impl Process {
         let api = Api::serve(listener, sandbox, log, limits, start.context.clone())?;
         let hears: Weak<Api> = Arc::downgrade(&api);
         let _ = made.output.set(hears);
-        api.ready().await?;
-        let channel = Channel::Api(api);
+        // From here on it is closed if the function is not ready in time.
+        let channel = Channel::Api(Arc::clone(&api));
+        api.ready(&made.sandbox).await?;
         let style = HandlerStyle::Event;
         Ok(Loaded { sandbox: made.sandbox, channel, style, door: made.door })
     }
@@ -219,13 +220,13 @@ impl Process {
     }
 }
 
-impl Drop for Process {
+impl Drop for Channel {
     fn drop(&mut self) {
-        match &self.channel {
-            Channel::Frames(link) => link.close(),
+        match self {
+            Self::Frames(link) => link.close(),
             // It ends with its sandbox.
-            Channel::Zygote(_) => {}
-            Channel::Api(api) => api.close(),
+            Self::Zygote(_) => {}
+            Self::Api(api) => api.close(),
         }
     }
 }
