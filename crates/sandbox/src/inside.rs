@@ -11,6 +11,7 @@ use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspi
 use rustix::process::{Pid, PidfdFlags, Signal};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::root::files_in;
 use crate::spawn::Means;
 
 /// Rounds in which leftovers are ended: each finds those that were born in the last.
@@ -59,6 +60,7 @@ pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
     let resize = || {
         let context = fspick(rustix::fs::CWD, path, FsPickFlags::FSPICK_CLOEXEC)?;
         fsconfig_set_string(context.as_fd(), "size", size.to_string())?;
+        fsconfig_set_string(context.as_fd(), "nr_inodes", files_in(size).to_string())?;
         fsconfig_reconfigure(context.as_fd())
     };
     resize().map_err(|error: rustix::io::Errno| format!("resize {path}: {error}"))

@@ -49,6 +49,11 @@ const SHM_SIZE: u64 = 64 << 20;
 /// Room for one file for so many bytes of a file system in memory: names cost memory too.
 const BYTES_PER_FILE: u64 = 16 << 10;
 
+/// How many files a file system in memory of so many bytes may hold.
+pub(crate) fn files_in(size: u64) -> u64 {
+    (size / BYTES_PER_FILE).max(1024)
+}
+
 /// Refuses binds inside one another, and those over what every sandbox has. A link in the outer one
 /// would lead the making of the inner one's place to the host, which is still the root then.
 fn refuse_nested(binds: &[Bind]) -> Result<(), Failed> {
@@ -166,7 +171,7 @@ pub(crate) fn enter(sources: Sources, places: &[PathBuf], limits: &Limits) -> Re
             .step(|| format!("link /dev/{name}"))?;
     }
     let scratch = |name: &str, size: u64| {
-        let (files, size) = ((size / BYTES_PER_FILE).max(1024).to_string(), size.to_string());
+        let (files, size) = (files_in(size).to_string(), size.to_string());
         memory(name, &[("size", &size), ("nr_inodes", &files), ("mode", "1777")])
     };
     attach(&scratch("tmp", limits.tmp)?, "tmp")?;
