@@ -31,6 +31,9 @@ use crate::stem::Stems;
 
 /// How long a function may take to load: Lambda's own bound.
 const LOADING: Duration = Duration::from_secs(10);
+/// Most bytes of what a function writes while it is tried, and of one line of it.
+const TRIED: usize = 256 << 10;
+const TRIED_LINE: usize = 16 << 10;
 /// Calls at once of a process whose handler takes requests.
 const AT_ONCE: u32 = 64;
 
@@ -125,8 +128,10 @@ struct Collected(Mutex<Vec<String>>);
 impl LogSink for Collected {
     fn write(&self, _invocation: Option<InvocationId>, _level: LogLevel, message: &str) {
         let mut lines = self.0.lock().unwrap_or_else(|e| e.into_inner());
-        if lines.len() < 1000 {
-            lines.push(message.to_owned());
+        let held: usize = lines.iter().map(String::len).sum();
+        if lines.len() < 1000 && held < TRIED {
+            let end = message.floor_char_boundary(TRIED_LINE.min(message.len()));
+            lines.push(message[..end].to_owned());
         }
     }
 }

@@ -190,3 +190,21 @@ async fn what_is_no_frame_costs_a_process_and_a_reason() {
         until("the end of the others", async || (programs() == 7).then_some(())).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_lines_while_a_function_loads_is_cut() {
+    for who in Who::all() {
+        let ground = Ground::new(who).await;
+        let watch = ground.watch();
+        let [before, _] = ground.memory();
+        let deployed = ground.node.deploy(&python("attacker", &[("loud", "")])).await;
+        let [_, most] = ground.memory();
+        assert!(most < before + 64, "{who:?}: the node had {before} MB, and then {most} MB");
+        watch.well().await;
+        let answer = match deployed {
+            Ok(deployed) => deployed.body.to_string(),
+            Err(refused) => refused.to_string(),
+        };
+        assert!(answer.len() < 4 << 20, "{who:?}: an answer of {} bytes", answer.len());
+    }
+}
