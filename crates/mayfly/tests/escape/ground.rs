@@ -106,6 +106,15 @@ impl Ground {
         ["VmRSS", "VmHWM"].map(|name| super::host::field(self.node.pid(), name).unwrap() >> 10)
     }
 
+    /// How long the node's process has run on processors.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.node.pid())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+        // A hundred ticks a second, of user and system.
+        Duration::from_millis((ticks(11) + ticks(12)) * 10)
+    }
+
     fn neighbour(&self) -> AppClient {
         self.node.app("neighbour")
     }

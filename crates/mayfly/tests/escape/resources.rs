@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use mayfly_testkit::until;
 use serde_json::json;
 
-use super::ground::{Ground, Who, python};
+use super::ground::{Ground, Who, attackers, python};
 use super::host;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,9 +127,11 @@ async fn a_flood_of_lines_costs_the_flooder_its_own_lines() {
         let watch = ground.watch();
         let [before, _] = ground.memory();
         for flood in floods {
+            let used = ground.processor_time();
             let said = ground.attack(flood, &json!({ "seconds": 1 })).await;
             let said = said.as_u64().unwrap() >> 10;
-            eprintln!("{who:?}: {flood}: {said} KB in a second");
+            let after = ground.processor_time();
+            eprintln!("{who:?}: {flood}: {said} KB in a second cost the node {:?}", after - used);
             assert!(said > 100, "{who:?}: {flood} is no flood");
         }
         let [_, most] = ground.memory();
@@ -188,6 +190,23 @@ async fn what_is_no_frame_costs_a_process_and_a_reason() {
         let programs = || host::descendants(ground.node.pid()).len();
         // The spawner, the neighbour, and the two that did nothing wrong.
         until("the end of the others", async || (programs() == 7).then_some(())).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_shouted_at_the_runtime_api_costs_the_shouter_its_call() {
+    for who in Who::all() {
+        let ground = Ground::new(who).await;
+        let manifest = "app = \"attacker\"\n[functions.shouting]\ncode = \"shouting\"\n\
+                        runtime = \"provided\"\n";
+        ground.deploy(&attackers().file("mayfly.toml", manifest)).await;
+        let watch = ground.watch();
+        let [before, _] = ground.memory();
+        let reason = "the answer is larger than 6291456 bytes";
+        ground.fails("shouting", json!({}), "invalid_response", reason).await;
+        let [_, most] = ground.memory();
+        assert!(most < before + 64, "{who:?}: the node had {before} MB, and then {most} MB");
+        watch.well().await;
     }
 }
 
