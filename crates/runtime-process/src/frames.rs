@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 /// Longest payload that is taken from a sandbox, in bytes: an event's result, or a piece of a body.
 const LONGEST: usize = 8 << 20;
+/// Most headers of an answer. A map of them panics at 32,768, and values of one name take quadratic time
+/// to be sent.
+const HEADERS: usize = 1000;
 /// How many bytes of a body may be on their way, in either direction, before the other side has taken
 /// some.
 pub(crate) const WINDOW: u32 = 1 << 20;
@@ -235,6 +238,9 @@ pub(crate) fn response_head(
             let name = String::from_utf8_lossy(name);
             return Err(invalid(format!("the header {name:?} cannot be sent")));
         };
+        if headers.len() == HEADERS {
+            return Err(invalid(format!("an answer has at most {HEADERS} headers")));
+        }
         headers.append(parsed, value);
     }
     Ok(mayfly_runtime_api::ResponseHead { status, headers })
@@ -274,5 +280,7 @@ mod tests {
         for wrong in ["", "99", "20x", "200\nx", "200\nx y\nz", "200\nx\na\u{1}b"] {
             assert!(response_head(&Bytes::from(wrong)).is_err(), "{wrong:?}");
         }
+        let many = format!("200{}", "\nx\ny".repeat(100_000));
+        assert!(response_head(&Bytes::from(many)).is_err());
     }
 }
