@@ -6,6 +6,7 @@
 mod common;
 mod escape {
     mod abilities;
+    mod answers;
     mod ends;
     mod ground;
     mod host;
