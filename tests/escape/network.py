@@ -19,6 +19,16 @@ def tcp(address, family=socket.AF_INET):
         one.connect(address)
 
 
+def web(address, family=socket.AF_INET):
+    """Connects and asks: the sandbox's own door takes every connection, and breaks those off that may not be."""
+    with socket.socket(family, socket.SOCK_STREAM) as one:
+        one.settimeout(PATIENCE)
+        one.connect(address)
+        one.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        if not one.recv(1):
+            raise Denied("nothing is said")
+
+
 def udp(address):
     """Sends a query of DNS, and waits for the answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
@@ -69,12 +79,12 @@ def service_of_the_host_by_a_mapped_address(world):
 
 @attack
 def metadata(world):
-    tcp(("169.254.169.254", 80))
+    web(("169.254.169.254", 80))
 
 
 @attack
 def public_address(world):
-    tcp(("1.1.1.1", 443))
+    web(("1.1.1.1", 443))
 
 
 @attack
@@ -104,7 +114,9 @@ def names_by_the_library(world):
 def everybody_nearby(world):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        one.settimeout(PATIENCE)
         one.sendto(b"x", ("255.255.255.255", 9))
+        one.recv(512)
 
 
 @attack

@@ -22,7 +22,7 @@ use percent_encoding::percent_decode;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{Body, EventRequest, HttpRequest, ResponseHead};
+use crate::{Body, EventRequest, HttpRequest, ResponseHead, append_header};
 
 /// The header that tells an HTTP-only handler what kind of event it is given.
 pub const EVENT_HEADER: HeaderName = HeaderName::from_static("x-mayfly-event");
@@ -453,7 +453,7 @@ fn headers(result: &serde_json::Map<String, Value>) -> Result<HeaderMap, Fault> 
     for (name, value) in object(result, "headers")? {
         if !value.is_null() {
             let (name, value) = header(name, value)?;
-            headers.append(name, value);
+            append_header(&mut headers, name, value)?;
         }
     }
     for (name, values) in object(result, "multiValueHeaders")? {
@@ -467,9 +467,10 @@ fn headers(result: &serde_json::Map<String, Value>) -> Result<HeaderMap, Fault> 
             values.iter().map(|value| header(name, value)).collect::<Result<_, _>>()?;
         for (i, (name, value)) in values.into_iter().enumerate() {
             if i == 0 {
-                headers.insert(name, value);
+                headers.remove(&name);
+                append_header(&mut headers, name, value)?;
             } else {
-                headers.append(name, value);
+                append_header(&mut headers, name, value)?;
             }
         }
     }
@@ -482,7 +483,7 @@ fn headers(result: &serde_json::Map<String, Value>) -> Result<HeaderMap, Fault> 
                 };
                 let cookie = HeaderValue::from_bytes(cookie.as_bytes())
                     .map_err(|_| invalid("a cookie has a line break or a control character"))?;
-                headers.append(SET_COOKIE, cookie);
+                append_header(&mut headers, SET_COOKIE, cookie)?;
             }
         }
         Some(other) => return Err(invalid(format!("cookies is {}, not an array", kind(other)))),

@@ -13,7 +13,7 @@ mod runtime;
 pub use body::{Body, BodyStream};
 pub use invoke::{Answer, Invocation, Invoke, Target};
 pub use logs::{LogLevel, LogSink};
-pub use payload::{EventRequest, HttpRequest, Payload, ResponseHead};
+pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
 pub use runtime::{
     Call, CodeStore, Diagnostic, Failure, Instance, PrepareError, PrepareRequest, Prepared, Reply,
     ReplyBody, ReplyStream, Runtime, StartRequest,

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use mayfly_types::{Fault, FaultCode};
 
 use crate::Body;
 
@@ -44,6 +45,27 @@ pub struct EventRequest {
     pub kind: String,
     /// The event as JSON.
     pub json: Bytes,
+}
+
+/// Most headers of an answer, or of a request that a function makes. A map of them panics at 32,768, and
+/// values of one name take quadratic time to be sent.
+pub const MOST_HEADERS: usize = 1000;
+
+/// Adds a header.
+///
+/// # Errors
+/// `invalid_response` when there are [`MOST_HEADERS`] already.
+pub fn append_header(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: HeaderValue,
+) -> Result<(), Fault> {
+    if headers.len() >= MOST_HEADERS {
+        let message = format!("an answer has at most {MOST_HEADERS} headers");
+        return Err(Fault::new(FaultCode::InvalidResponse, message));
+    }
+    headers.append(name, value);
+    Ok(())
 }
 
 /// Status and headers of an answer.

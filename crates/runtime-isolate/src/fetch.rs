@@ -151,7 +151,8 @@ fn request(fetcher: &Fetcher, meta: &Value, body: RequestBody) -> Result<FetchRe
         let (Some(name), Ok(value)) = (name, HeaderValue::from_bytes(&value)) else {
             return Err(invalid("request's header"));
         };
-        headers.append(name, value);
+        mayfly_runtime_api::append_header(&mut headers, name, value)
+            .map_err(|_| invalid("number of headers"))?;
     }
     Ok(FetchRequest {
         method: method.map_err(|_| invalid("method"))?,

@@ -260,7 +260,7 @@ fn response_head(head: ReplyHead) -> Result<ResponseHead, Fault> {
             let name = String::from_utf8_lossy(&name).into_owned();
             return Err(invalid(format!("the header {name:?} cannot be sent")));
         };
-        headers.append(name, value);
+        mayfly_runtime_api::append_header(&mut headers, name, value)?;
     }
     Ok(ResponseHead { status, headers })
 }

@@ -138,7 +138,7 @@ impl Exchange {
     /// The answer's status and headers are there.
     pub(crate) fn head(&self, head: Result<ResponseHead, Fault>) {
         self.change(|state| match head {
-            Ok(_) if state.answered => {}
+            Ok(_) if state.answered || state.fault.is_some() => {}
             Ok(head) => {
                 state.answered = true;
                 state.first = Some(First::Http(head));

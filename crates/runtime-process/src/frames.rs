@@ -11,9 +11,6 @@ use serde::{Deserialize, Serialize};
 
 /// Longest payload that is taken from a sandbox, in bytes: an event's result, or a piece of a body.
 const LONGEST: usize = 8 << 20;
-/// Most headers of an answer. A map of them panics at 32,768, and values of one name take quadratic time
-/// to be sent.
-const HEADERS: usize = 1000;
 /// How many bytes of a body may be on their way, in either direction, before the other side has taken
 /// some.
 pub(crate) const WINDOW: u32 = 1 << 20;
@@ -238,10 +235,7 @@ pub(crate) fn response_head(
             let name = String::from_utf8_lossy(name);
             return Err(invalid(format!("the header {name:?} cannot be sent")));
         };
-        if headers.len() == HEADERS {
-            return Err(invalid(format!("an answer has at most {HEADERS} headers")));
-        }
-        headers.append(parsed, value);
+        mayfly_runtime_api::append_header(&mut headers, parsed, value)?;
     }
     Ok(mayfly_runtime_api::ResponseHead { status, headers })
 }

@@ -304,6 +304,7 @@ impl Link {
                 return;
             }
             End::Broken(error) => (fault::garbled(&error), true, Done::default()),
+            End::Gone if self.is_idle() => return,
             End::Gone => {
                 let ended = ender.end().await;
                 let used = Done {
@@ -314,6 +315,13 @@ impl Link {
             }
         };
         self.end(fault, certain, done, true);
+    }
+
+    /// Whether no call is under way; then none will be, for the other side is gone.
+    fn is_idle(&self) -> bool {
+        let mut calls = self.calls();
+        calls.ended |= calls.running.is_empty();
+        calls.ended
     }
 
     /// Ends every call. Of events the first alone has begun, if even that: the others are begun

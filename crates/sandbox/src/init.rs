@@ -104,7 +104,8 @@ impl Init<'_> {
             std::fs::write(&path, "0").step(|| format!("write {path}"))?;
         }
         for (resource, most) in [
-            (Resource::Core, 0),
+            // Not none: that lets a handler of the host have it (core(5)).
+            (Resource::Core, 1),
             (Resource::Rtprio, 0),
             (Resource::Nice, 0),
             (Resource::Msgqueue, 0),

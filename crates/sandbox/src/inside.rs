@@ -113,11 +113,11 @@ fn children(of: Pid) -> io::Result<Vec<Pid>> {
     Ok(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect())
 }
 
-/// The program of a sandbox: the first child of its first process. It has no other yet, for what its
-/// program leaves behind comes later.
+/// The program of a sandbox: the oldest child of its first process, which the kernel names first. What
+/// its program leaves behind comes after it, whatever its number.
 pub(crate) fn program_of(init: Pid) -> Result<Pid, String> {
     let children = children(init).map_err(|error| format!("look for its program: {error}"))?;
-    children.into_iter().min_by_key(|pid| pid.as_raw_nonzero()).ok_or("it has no program".into())
+    children.into_iter().next().ok_or("it has no program".into())
 }
 
 /// Ends every process of a sandbox but its first one and its program.

@@ -167,8 +167,6 @@ const PROCESSES: &[c_long] = &[
     SYS_ioprio_get,
     SYS_ioprio_set,
     SYS_getrlimit,
-    SYS_setrlimit,
-    SYS_prlimit64,
     SYS_getrusage,
     SYS_times,
     SYS_getcpu,
@@ -413,5 +411,14 @@ fn conditional() -> Result<Rules, seccompiler::Error> {
         // Filters are compiled into memory that the whole host shares.
         (SYS_prctl, vec![when(vec![is(0, Ne, i64::from(PR_SET_SECCOMP))?])?]),
         (SYS_setsockopt, vec![when(vec![not_of_sockets])?, when(no_filter)?]),
+        // A limit of zero lets the host's own program have the dump of a crash, and one does not.
+        (SYS_setrlimit, vec![when(vec![is(0, Ne, i64::from(RLIMIT_CORE))?])?]),
+        (
+            SYS_prlimit64,
+            vec![
+                when(vec![is(1, Ne, i64::from(RLIMIT_CORE))?])?,
+                when(vec![SeccompCondition::new(2, SeccompCmpArgLen::Qword, Eq, 0)?])?,
+            ],
+        ),
     ]))
 }

@@ -53,7 +53,6 @@ async fn an_answer_never_spills_into_the_next_one_of_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "`lambda::http_from_result` panics on many names, and many values of one hold a thread for seconds"]
 async fn an_event_style_answer_of_too_many_headers_is_refused() {
     let ground = Ground::new(Who::Ourselves).await;
     let handlers = [("answers.many_headers", ""), ("answers.many_cookies", "")];

@@ -52,7 +52,7 @@ fn single(file: &str, text: &str) -> App {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_that_ends_while_it_loads_is_refused_with_the_reason() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let watch = ground.watch();
         let before = host::descendants(ground.node.pid());
         for (file, text, reasons) in BROKEN {
@@ -73,9 +73,8 @@ async fn refused(ground: &Ground, file: &str, text: &str, reasons: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the author is told that the node is unavailable (503), as if it were the node's fault"]
 async fn a_bootstrap_that_is_no_program_is_refused_with_the_reason() {
-    let ground = Ground::new(Who::Ourselves).await;
+    let ground = Ground::counted(Who::Ourselves).await;
     let cases = [("#!/nowhere/sh\n", "No such file"), ("\x7fELF and no more", "Exec format error")];
     for (text, reason) in cases {
         refused(&ground, "bootstrap", text, &["execute /var/task/bootstrap", reason]).await;
@@ -90,7 +89,7 @@ async fn a_function_that_loads_for_ever_is_refused_after_ten_seconds() {
 
 async fn loads_for_ever(who: Option<&Who>) {
     let Some(who) = who else { return };
-    let ground = Ground::new(*who).await;
+    let ground = Ground::counted(*who).await;
     let asleep = single("bootstrap", "#!/bin/sh\nexec sleep 600");
     let busy = single("main.cjs", "for (;;) {}");
     let forking = single("main.py", "import os, time\nos.fork()\ntime.sleep(600)");
@@ -117,7 +116,7 @@ async fn loads_for_ever(who: Option<&Who>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ignores_signals_ends_with_its_timeout() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let ruby = "[functions.stubborn]\ncode = \".\"\nruntime = \"ruby\"\nhandler = \"stubborn.handler\"\n\
                     timeout = \"1s\"\n";
         let python = "[functions.forever]\ncode = \".\"\nruntime = \"python\"\n\
@@ -140,7 +139,7 @@ async fn a_process_that_ignores_signals_ends_with_its_timeout() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_without_an_end_ends_with_its_timeout() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let manifest = "app = \"attacker\"\n[functions.stalling]\ncode = \"stalling\"\n\
                         runtime = \"provided\"\ntimeout = \"1s\"\n";
         ground.deploy(&attackers().file("mayfly.toml", manifest)).await;
@@ -158,7 +157,7 @@ async fn an_answer_without_an_end_ends_with_its_timeout() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_after_the_deadline_is_nobodys() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let manifest = "app = \"attacker\"\n[functions.late]\ncode = \".\"\nruntime = \"nodejs\"\n\
                         handler = \"late.default\"\ntimeout = \"500ms\"\n";
         ground.deploy(&attackers().file("mayfly.toml", manifest)).await;
@@ -183,7 +182,7 @@ async fn an_answer_after_the_deadline_is_nobodys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_invocation_leaves_behind_ends_with_it() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         // A number of seconds that nobody else sleeps for.
         let seconds = format!("{}.{}", 80_000 + std::process::id() % 1000, ground.node.pid());
         let once = "isolation = \"invocation\"";
@@ -203,7 +202,7 @@ async fn what_an_invocation_leaves_behind_ends_with_it() {
         }
         for _ in 0..3 {
             let found = ground.attack("leftovers", &json!({})).await;
-            let nothing = json!({ "processes": 2, "files": [], "values": null });
+            let nothing = json!({ "processes": 3, "files": [], "values": null });
             assert_eq!(found, nothing, "{who:?}");
         }
         watch.well().await;
@@ -294,7 +293,7 @@ async fn busy(ground: &Ground) -> Seen {
 async fn a_node_that_is_killed_leaves_nothing_of_its_sandboxes() {
     for who in Who::all() {
         let mounts = host::mounts();
-        let mut ground = Ground::new(who).await;
+        let mut ground = Ground::counted(who).await;
         assert_eq!(host::mounts(), mounts, "{who:?}: sandboxes show on the host");
         let seen = busy(&ground).await;
         assert_eq!(seen.cgroup.is_some(), ground.limited().await, "{who:?}");

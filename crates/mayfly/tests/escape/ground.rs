@@ -50,6 +50,15 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new(who: Who) -> Self {
+        Self::with(who, "").await
+    }
+
+    /// The same without interpreters that boot ahead of time, for those who count processes.
+    pub(crate) async fn counted(who: Who) -> Self {
+        Self::with(who, "[runtimes]\nstems = 0\n").await
+    }
+
+    async fn with(who: Who, config: &str) -> Self {
         let home = tempfile::Builder::new().prefix("mayfly-home-").tempdir().unwrap();
         let data = home.path().join("data");
         engine_of_earlier_tests(&data);
@@ -58,7 +67,8 @@ impl Ground {
             Who::Ordinary => Node::options(text(&program_of_ordinary(home.path()))),
         };
         // The interpreters of the system, which everybody may run.
-        let options = options.data(&data).env("PATH", "/usr/local/bin:/usr/bin:/bin");
+        let options =
+            options.data(&data).env("PATH", "/usr/local/bin:/usr/bin:/bin").config(config);
         let node = options.start().await;
         keep_engine(&data);
         let ground = Self { who, node, _home: home };

@@ -11,7 +11,7 @@ use super::host;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_bomb_takes_the_processes_of_its_own_sandbox() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         // Enough for all that it may fork.
         let memory = if ground.limited().await { "memory = \"1 GB\"\n" } else { "" };
         let timeout = format!("{memory}timeout = \"1s\"");
@@ -35,7 +35,7 @@ async fn a_fork_bomb_takes_the_processes_of_its_own_sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_memory_bomb_ends_its_own_sandbox() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         if !ground.limited().await {
             eprintln!("NOT SHOWN: {who:?}: memory, because no cgroups hold it here");
             continue;
@@ -58,7 +58,7 @@ async fn a_memory_bomb_ends_its_own_sandbox() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_that_the_host_cannot_hold_are_told_and_refused() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let limited = ground.limited().await;
         for limit in ["memory = \"64 MB\"", "cpu = 0.5"] {
             let deployed = ground.node.deploy(&python("attacker", &[("calls", limit)])).await;
@@ -84,7 +84,7 @@ async fn limits_that_the_host_cannot_hold_are_told_and_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_is_full_where_its_owner_said() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let small = "disk = \"16 MB\"";
         ground.deploy(&python("attacker", &[("bombs.disk", small), ("bombs.names", small)])).await;
         let watch = ground.watch();
@@ -101,7 +101,7 @@ async fn a_disk_is_full_where_its_owner_said() {
 #[tokio::test(flavor = "multi_thread")]
 async fn fifty_threads_that_compute_leave_the_neighbour_its_share() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         ground.deploy(&python("attacker", &[("bombs.threads", "")])).await;
         let watch = ground.watch();
         let came = ground.attack("threads", &json!({ "seconds": 2 })).await;
@@ -118,7 +118,7 @@ async fn fifty_threads_that_compute_leave_the_neighbour_its_share() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_lines_costs_the_flooder_its_own_lines() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let floods = ["output", "endless_line", "empty_lines", "frames"];
         let functions = floods.map(|name| (format!("floods.{name}"), ""));
         let functions: Vec<_> = functions.iter().map(|(name, s)| (name.as_str(), *s)).collect();
@@ -154,7 +154,7 @@ fn size(directory: &std::path::Path) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_frame_costs_a_process_and_a_reason() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let cases = [
             ("garbage", "cannot be understood"),
             ("huge_frame", "a frame is too long"),
@@ -196,7 +196,7 @@ async fn what_is_no_frame_costs_a_process_and_a_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_shouted_at_the_runtime_api_costs_the_shouter_its_call() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let manifest = "app = \"attacker\"\n[functions.shouting]\ncode = \"shouting\"\n\
                         runtime = \"provided\"\n";
         ground.deploy(&attackers().file("mayfly.toml", manifest)).await;
@@ -213,7 +213,7 @@ async fn what_is_shouted_at_the_runtime_api_costs_the_shouter_its_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_lines_while_a_function_loads_is_cut() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         let watch = ground.watch();
         let [before, _] = ground.memory();
         let deployed = ground.node.deploy(&python("attacker", &[("loud", "")])).await;
