@@ -20,7 +20,7 @@ import time
 import traceback
 
 LOAD, EVENT, FORK = 1, 6, 8
-READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED = 16, 17, 21, 22, 23, 24, 26
+READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN = 16, 17, 21, 22, 23, 24, 26, 27
 
 HEAD = struct.Struct("<IBI")
 COST = struct.Struct("<QQ")
@@ -200,6 +200,7 @@ def fork_for_each_call(handler):
             ear = host.makefile("rb")
             kind, current, payload = receive()
             if kind == EVENT:
+                host.sendall(frame(BEGUN, current))
                 serve(handler, current, payload)
             raise SystemExit(0)
         os.close(descriptors[0])

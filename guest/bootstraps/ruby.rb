@@ -9,7 +9,7 @@ require "socket"
 
 module Mayfly
   LOAD, EVENT, FORK = 1, 6, 8
-  READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED = 16, 17, 21, 22, 23, 24, 26
+  READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN = 16, 17, 21, 22, 23, 24, 26, 27
   # The system call prctl and its word for hiding a process's memory.
   PRCTL = RUBY_PLATFORM.start_with?("aarch64") ? 167 : 157
   PR_SET_DUMPABLE = 4
@@ -212,7 +212,10 @@ module Mayfly
           Random.srand
           kind, call, payload = receive
           self.current = call
-          serve(handler, call, payload) if kind == EVENT
+          if kind == EVENT
+            HOST.write(frame(BEGUN, call))
+            serve(handler, call, payload)
+          end
           finish(0)
         rescue SystemExit => e
           finish(e.status)

@@ -13,6 +13,9 @@ use mayfly_types::{Fault, FaultCode, InvocationId, Outcome, OutcomeStatus};
 use crate::frames::{Done, WINDOW};
 use crate::log::Log;
 
+/// How often a call is handed in when processes end before they begin it.
+const TRIES: u32 = 4;
+
 /// Hears how much of an answer was taken.
 pub(crate) trait Taker: Send + Sync {
     /// So many bytes of a call's answer were taken.
@@ -27,6 +30,8 @@ pub(crate) struct Exchange {
 
 struct State {
     deadline: Instant,
+    /// How often it was handed in.
+    tries: u32,
     began: Instant,
     first: Option<First>,
     /// Its first words were said.
@@ -65,6 +70,7 @@ impl Exchange {
     pub(crate) fn new(id: InvocationId, deadline: Instant) -> Arc<Self> {
         let state = State {
             deadline,
+            tries: 1,
             began: Instant::now(),
             first: None,
             answered: false,
@@ -105,9 +111,12 @@ impl Exchange {
         self.lock().deadline
     }
 
-    /// Gives it its whole time again: it has not begun.
-    pub(crate) fn anew(&self, timeout: Duration) {
-        self.lock().deadline = Instant::now() + timeout;
+    /// Gives it its whole time again, for it has not begun; tells whether that may be.
+    pub(crate) fn anew(&self, timeout: Duration) -> bool {
+        let mut state = self.lock();
+        state.deadline = Instant::now() + timeout;
+        state.tries += 1;
+        state.tries < TRIES
     }
 
     /// It has a process, which was started for it if `cold`, in so much time.

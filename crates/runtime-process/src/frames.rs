@@ -58,6 +58,8 @@ pub(crate) enum Kind {
     Taken = 25,
     /// From a zygote: its fork has ended, with this code, or by this signal, negative.
     Ended = 26,
+    /// From a fork: it begins its call.
+    Begun = 27,
 }
 
 impl Kind {
@@ -74,6 +76,7 @@ impl Kind {
             24 => Self::Done,
             25 => Self::Taken,
             26 => Self::Ended,
+            27 => Self::Begun,
             _ => return None,
         })
     }

@@ -38,6 +38,9 @@ pub(crate) struct Link {
     log: Log,
     limits: Limits,
     style: HandlerStyle,
+    /// Whether what is handed in begins, in the order in which it comes. A fork says so itself: its
+    /// zygote may have ended before.
+    begins: AtomicBool,
 }
 
 /// What messages about its calls name.
@@ -148,6 +151,7 @@ impl Unloaded {
             log,
             limits,
             style,
+            begins: AtomicBool::new(matches!(ender, Ender::Sandbox(_))),
         });
         tokio::spawn(Arc::clone(&link).drive(self, ender));
         link
@@ -314,7 +318,7 @@ impl Link {
                 (fault::of_end(&ended, self.limits.memory), ended.out_of_memory, used)
             }
         };
-        self.end(fault, certain, done, true);
+        self.end(fault, certain, done, self.begins.load(Ordering::Relaxed));
     }
 
     /// Whether no call is under way; then none will be, for the other side is gone.
@@ -335,10 +339,10 @@ impl Link {
         let mut running: Vec<(u32, Running)> = running.into_iter().collect();
         running.sort_unstable_by_key(|(number, _)| *number);
         for (at, (_, mut call)) in running.into_iter().enumerate() {
-            match call.event.take().filter(|_| at > 0 || !first_began) {
+            let event = call.event.take().filter(|_| at > 0 || !first_began);
+            match event.filter(|_| call.exchange.anew(self.limits.timeout.as_duration())) {
                 Some(event) => {
                     let exchange = Arc::clone(&call.exchange);
-                    exchange.anew(self.limits.timeout.as_duration());
                     call.lease.again(exchange, event);
                 }
                 None => self.fail(call, fault.clone(), certain, done),
@@ -466,6 +470,10 @@ impl Link {
         if frame.kind == Kind::Log {
             let id = self.invocation(frame.call);
             line(&self.log, id, &frame);
+            return Ok(());
+        }
+        if frame.kind == Kind::Begun {
+            self.begins.store(true, Ordering::Relaxed);
             return Ok(());
         }
         if frame.kind == Kind::Done {

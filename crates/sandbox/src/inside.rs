@@ -8,9 +8,10 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick};
-use rustix::process::{Pid, PidfdFlags, Signal};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::cgroup::Group;
 use crate::root::files_in;
 use crate::spawn::Means;
 
@@ -120,49 +121,82 @@ pub(crate) fn program_of(init: Pid) -> Result<Pid, String> {
     children.into_iter().next().ok_or("it has no program".into())
 }
 
-/// Ends every process of a sandbox but its first one and its program.
-pub(crate) fn end_others(init: Pid, program: Pid) -> Result<(), String> {
+/// Ends every process of a sandbox but its first one and its program. Its group knows them all, where
+/// there is one.
+pub(crate) fn end_others(group: &Group, init: Pid, program: Pid) -> Result<(), String> {
+    let listed = || group.processes().unwrap_or_else(|| descendants(init));
+    // Without a group one that moves to another parent at that moment may be missed.
+    let enough = if group.processes().is_some() { 1 } else { 3 };
+    let mut quiet = 0;
     for _ in 0..ROUNDS {
-        let mut found = Vec::new();
-        let mut open = vec![init, program];
-        while let Some(parent) = open.pop() {
-            for child in children(parent).unwrap_or_default() {
-                if child != program && !found.iter().any(|(_, seen)| *seen == child) {
-                    found.push((parent, child));
-                    open.push(child);
-                }
-            }
-        }
+        let others = |pid: &Pid| *pid != init && *pid != program;
+        let held: Vec<(Pid, OwnedFd)> = listed()
+            .into_iter()
+            .filter(others)
+            // One that has ended meanwhile is none.
+            .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+            .collect();
+        // A number may be another process's by now, anywhere on the host. What is still listed once it is
+        // held is the right one.
+        let still = listed();
         let mut alive = false;
-        for (parent, child) in found {
-            alive |= end(parent, child).map_err(|error| format!("end its processes: {error}"))?;
+        for (pid, held) in held.into_iter().filter(|(pid, _)| still.contains(pid)) {
+            let ended = end(&held).map_err(|error| format!("end its processes: {error}"))?;
+            if !ended {
+                return Err(format!("its process {} does not end", pid.as_raw_nonzero()));
+            }
+            alive = true;
         }
-        if !alive {
+        quiet = if alive { 0 } else { quiet + 1 };
+        if quiet == enough {
+            wait_for_reaping(init, program);
             return Ok(());
         }
     }
     Err("its processes do not end".into())
 }
 
-/// Ends a child of a process, and waits for that; tells whether it was alive.
-fn end(parent: Pid, child: Pid) -> io::Result<bool> {
-    // Its number may be another process's by now, anywhere on the host. What is still that child once
-    // it is held is the right one.
-    let Ok(held) = rustix::process::pidfd_open(child, PidfdFlags::empty()) else {
-        return Ok(false);
-    };
-    if !children(parent).is_ok_and(|children| children.contains(&child)) {
-        // It has moved to another parent, or ended: the next round knows.
-        return Ok(true);
+/// Gives the names of those that have ended a moment to go. Nothing tells of that, and whoever sees one
+/// learns nothing by it.
+fn wait_for_reaping(init: Pid, program: Pid) {
+    for _ in 0..20 {
+        let left = [init, program].into_iter().flat_map(|of| children(of).unwrap_or_default());
+        if left.filter(|pid| *pid != program).count() == 0 {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100));
     }
-    let mut polled = [PollFd::new(&held, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // One that has ended may wait long for its parent to notice.
-    if rustix::event::poll(&mut polled, Some(&now))? > 0 {
-        return Ok(false);
+}
+
+/// Every process below another that is not yet a name alone.
+fn descendants(of: Pid) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let mut open = vec![of];
+    while let Some(parent) = open.pop() {
+        for child in children(parent).unwrap_or_default() {
+            if !found.contains(&child) {
+                found.push(child);
+                open.push(child);
+            }
+        }
     }
-    // It may end by itself meanwhile.
-    let _ = rustix::process::pidfd_send_signal(&held, Signal::KILL);
-    rustix::event::poll(&mut polled, Some(&DEATH))?;
-    Ok(true)
+    // Those that wait for their parent to notice their end have ended.
+    found.retain(|pid| is_alive(*pid));
+    found
+}
+
+/// Whether a process is more than a name that waits for its parent.
+pub(crate) fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    // The name before the state may hold anything.
+    let state = stat.ok().and_then(|stat| stat.rsplit(") ").next()?.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// Ends a process; tells whether it has ended in time.
+fn end(held: &OwnedFd) -> io::Result<bool> {
+    // It may have ended by itself.
+    let _ = rustix::process::pidfd_send_signal(held, Signal::KILL);
+    let mut polled = [PollFd::new(held, PollFlags::IN)];
+    Ok(rustix::event::poll(&mut polled, Some(&DEATH))? > 0)
 }

@@ -197,7 +197,10 @@ impl Child {
             None => inside::program_of(self.pid)?,
         };
         self.program = Some(program);
-        inside::end_others(self.pid, program)?;
+        inside::end_others(&self.group, self.pid, program)?;
+        if !inside::is_alive(program) {
+            return Err("its program has ended".into());
+        }
         inside::within(means, &self.mounts, || {
             inside::empty("/tmp")?;
             inside::empty("/dev/shm")

@@ -139,6 +139,17 @@ impl Group {
         }
     }
 
+    /// Its processes; `None` where no group knows.
+    pub(crate) fn processes(&self) -> Option<Vec<Pid>> {
+        let text = match self {
+            Self::None => return None,
+            Self::V1(group) => group.processes(),
+            Self::V2(group) => group.processes(),
+        };
+        let text = text.ok()?;
+        Some(text.lines().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect())
+    }
+
     /// Removes the group, whose processes have all ended.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match self {

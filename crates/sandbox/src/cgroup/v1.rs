@@ -131,6 +131,10 @@ impl Group {
         write(&self.at("freezer")?.join("freezer.state"), state)
     }
 
+    pub(super) fn processes(&self) -> io::Result<String> {
+        fs::read_to_string(self.at("pids")?.join("cgroup.procs"))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         let memory = self.at("memory").unwrap_or(Path::new(""));
         Usage {

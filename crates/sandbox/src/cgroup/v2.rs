@@ -143,6 +143,10 @@ impl Group {
         write(&self.directory.join("cgroup.freeze"), u8::from(frozen))
     }
 
+    pub(super) fn processes(&self) -> io::Result<String> {
+        fs::read_to_string(self.directory.join("cgroup.procs"))
+    }
+
     pub(super) fn usage(&self) -> Usage {
         let at = |name: &str| self.directory.join(name);
         Usage {
