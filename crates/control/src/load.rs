@@ -77,7 +77,7 @@ impl Loader {
         let mut functions = live.iter().flat_map(|(_, release)| release.functions.values());
         let values = if functions.any(|revision| !revision.config().secrets.is_empty()) {
             let records = self.store.secrets(app).await?;
-            records.into_iter().filter_map(|secret| self.open(app, secret)).collect()
+            records.into_iter().filter_map(|secret| open(&*self.sealer, app, secret)).collect()
         } else {
             BTreeMap::new()
         };
@@ -92,20 +92,25 @@ impl Loader {
             }
         }
     }
+}
 
-    fn open(&self, app: &AppKey, secret: SecretRecord) -> Option<(String, String)> {
-        let SecretRecord { name, key_id, sealed, .. } = secret;
-        let reason = match self.sealer.open(&key_id, &secret_aad(app, &name), &sealed) {
-            Ok(value) => match String::from_utf8(value) {
-                Ok(value) => return Some((name, value)),
-                // The error holds the value: it must not be shown.
-                Err(_) => "the value is not text".to_owned(),
-            },
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(%app, secret = name, reason, "open a secret; its functions run without it");
-        None
-    }
+/// A secret's name and value. One that cannot be opened is told of, and left out.
+pub(crate) fn open(
+    sealer: &dyn Sealer,
+    app: &AppKey,
+    secret: SecretRecord,
+) -> Option<(String, String)> {
+    let SecretRecord { name, key_id, sealed, .. } = secret;
+    let reason = match sealer.open(&key_id, &secret_aad(app, &name), &sealed) {
+        Ok(value) => match String::from_utf8(value) {
+            Ok(value) => return Some((name, value)),
+            // The error holds the value: it must not be shown.
+            Err(_) => "the value is not text".to_owned(),
+        },
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(%app, secret = name, reason, "open a secret; its functions run without it");
+    None
 }
 
 impl<'a> Before<'a> {

@@ -1,14 +1,16 @@
 //! Making functions ready to run, before any traffic can reach them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use futures_util::StreamExt;
 use mayfly_control_api::Error;
 use mayfly_manifest::Manifest;
-use mayfly_runtime_api::{Diagnostic, PrepareError, PrepareRequest, Prepared};
+use mayfly_runtime_api::{Diagnostic, OpenSecrets, PrepareError, PrepareRequest, Prepared};
+use mayfly_state_api::SecretRecord;
 use mayfly_types::{AppKey, Blame, Digest, FunctionConfig, FunctionName};
 
 use crate::ControlService;
+use crate::load::open;
 
 /// A function that is to run.
 #[derive(Debug, Clone)]
@@ -36,7 +38,7 @@ impl ControlService {
         app: &AppKey,
         candidates: &[Candidate],
     ) -> Result<Vec<Prepared>, Error> {
-        let secrets = self.secret_names(app, candidates).await?;
+        let secrets = self.secrets_of(app, candidates).await?;
         let at_once = self.parts.limits.at_once.max(1);
         let attempts: Vec<_> =
             candidates.iter().map(|candidate| self.attempt(app, candidate, &secrets)).collect();
@@ -61,10 +63,10 @@ impl ControlService {
         &self,
         app: &AppKey,
         candidate: &Candidate,
-        secrets: &BTreeSet<String>,
+        secrets: &BTreeMap<String, Option<String>>,
     ) -> Result<Prepared, Trouble> {
         let mut wrong = missing_secrets(app, candidate, secrets);
-        match self.prepare(app, candidate).await {
+        match self.prepare(app, candidate, secrets).await {
             Ok(prepared) if wrong.is_empty() => Ok(prepared),
             Ok(_) => Err(Trouble::Code(wrong)),
             Err(Trouble::Platform(_)) if !wrong.is_empty() => Err(Trouble::Code(wrong)),
@@ -76,7 +78,12 @@ impl ControlService {
         }
     }
 
-    async fn prepare(&self, app: &AppKey, candidate: &Candidate) -> Result<Prepared, Trouble> {
+    async fn prepare(
+        &self,
+        app: &AppKey,
+        candidate: &Candidate,
+        secrets: &BTreeMap<String, Option<String>>,
+    ) -> Result<Prepared, Trouble> {
         let Candidate { name, artifact, config, directory } = candidate;
         let Some(runtime) = self.parts.runtimes.get(&config.runtime) else {
             let has = self.parts.runtimes.keys().map(|kind| format!("`{kind}`"));
@@ -87,7 +94,11 @@ impl ControlService {
             return Err(Trouble::Code(vec![Diagnostic::new(message).help(help)]));
         };
         let tenant = app.tenant.clone();
-        let request = PrepareRequest { tenant, artifact: *artifact, config: config.clone() };
+        let own = secrets.iter().filter(|(name, _)| config.secrets.contains(name));
+        let own = own.filter_map(|(name, value)| Some((name.clone(), value.clone()?)));
+        let secrets = OpenSecrets(own.collect());
+        let config = config.clone();
+        let request = PrepareRequest { tenant, artifact: *artifact, config, secrets };
         match runtime.prepare(request).await {
             Ok(prepared) => Ok(prepared),
             Err(PrepareError::Code(diagnostics)) if diagnostics.is_empty() => {
@@ -109,25 +120,31 @@ impl ControlService {
         }
     }
 
-    async fn secret_names(
+    /// The app's secrets, if any function names some. One that cannot be opened is there without a
+    /// value.
+    async fn secrets_of(
         &self,
         app: &AppKey,
         candidates: &[Candidate],
-    ) -> Result<BTreeSet<String>, Error> {
+    ) -> Result<BTreeMap<String, Option<String>>, Error> {
         if candidates.iter().all(|candidate| candidate.config.secrets.is_empty()) {
-            return Ok(BTreeSet::new());
+            return Ok(BTreeMap::new());
         }
-        let secrets = self.parts.store.secrets(app).await?;
-        Ok(secrets.into_iter().map(|secret| secret.name).collect())
+        let records = self.parts.store.secrets(app).await?;
+        let opened = |secret: SecretRecord| {
+            let name = secret.name.clone();
+            (name, open(&*self.parts.sealer, app, secret).map(|(_, value)| value))
+        };
+        Ok(records.into_iter().map(opened).collect())
     }
 }
 
 fn missing_secrets(
     app: &AppKey,
     candidate: &Candidate,
-    there: &BTreeSet<String>,
+    there: &BTreeMap<String, Option<String>>,
 ) -> Vec<Diagnostic> {
-    let missing = candidate.config.secrets.iter().filter(|name| !there.contains(*name));
+    let missing = candidate.config.secrets.iter().filter(|name| !there.contains_key(*name));
     let diagnostic = |name: &String| {
         let function = &candidate.name;
         Diagnostic::new(format!("function {function} needs the secret {name}, which is not set"))

@@ -746,7 +746,11 @@ async fn the_death_of_the_process_that_prepares_code_costs_one_deployment() {
                 std::fs::read_to_string(thread.unwrap().path().join("children")).ok()
             });
             let children = children.collect::<String>();
-            children.split_whitespace().next().map(str::to_owned)
+            let prepares = |pid: &&str| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&line).contains("prepare")
+            };
+            children.split_whitespace().find(prepares).map(str::to_owned)
         })
         .await;
         let killed = std::process::Command::new("kill").args(["-9", &child]).status().unwrap();

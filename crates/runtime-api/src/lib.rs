@@ -15,6 +15,6 @@ pub use invoke::{Answer, Invocation, Invoke, Target};
 pub use logs::{LogLevel, LogSink};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
 pub use runtime::{
-    Call, CodeStore, Diagnostic, Failure, Instance, PrepareError, PrepareRequest, Prepared, Reply,
-    ReplyBody, ReplyStream, Runtime, StartRequest,
+    Call, CodeStore, Diagnostic, Failure, Instance, OpenSecrets, PrepareError, PrepareRequest,
+    Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };

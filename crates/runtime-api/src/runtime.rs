@@ -36,6 +36,20 @@ pub struct PrepareRequest {
     pub artifact: Digest,
     /// How it is to run.
     pub config: FunctionConfig,
+    /// Its secrets, for runtimes that start it as it will run. They are never written anywhere.
+    #[serde(skip)]
+    pub secrets: OpenSecrets,
+}
+
+/// Secrets as a function sees them.
+#[derive(Clone, Default)]
+pub struct OpenSecrets(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for OpenSecrets {
+    /// Their names.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// A function that can run.

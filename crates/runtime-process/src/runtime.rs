@@ -139,7 +139,7 @@ impl LogSink for Collected {
 #[async_trait]
 impl Runtime for ProcessRuntime {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
-        let PrepareRequest { tenant, artifact, config } = request;
+        let PrepareRequest { tenant, artifact, config, secrets } = request;
         let shared = &self.shared;
         shared.check(&config)?;
         let kind = shared.kind().await.map_err(|error| {
@@ -151,7 +151,8 @@ impl Runtime for ProcessRuntime {
         let code =
             options.code.directory(&tenant, artifact).await.map_err(PrepareError::Platform)?;
         let lines = Arc::new(Collected::default());
-        let environment = standard_environment(&config, &serde_json::Value::Null);
+        let mut environment = standard_environment(&config, &serde_json::Value::Null);
+        environment.extend(secrets.0);
         let start = Start {
             spawner: &options.spawner,
             kind,

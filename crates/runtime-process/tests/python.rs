@@ -13,6 +13,9 @@ async fn a_handler_answers_from_one_process_call_after_call() {
 import logging, os
 from lib.count import count
 
+# At the start, as many do.
+TOKEN = os.environ['TOKEN']
+
 def handler(event, context):
     print('printed', event['n'])
     logging.warning('careful')

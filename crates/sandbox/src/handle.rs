@@ -25,6 +25,9 @@ use crate::spec::{Bind, Ended, Exit, Limits, Spec};
 use crate::sys;
 use crate::wire::{self, Answer, Report, Request, Status};
 
+/// How long to wait before a spawner that does not start is started again.
+const RESTART: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// The end of a sandbox whose spawner is gone.
 const LOST: Ended =
     Ended { exit: Exit::Code(125), out_of_memory: false, cpu_us: None, memory_peak: None };
@@ -66,8 +69,10 @@ pub struct Spawner {
 
 #[derive(Debug)]
 struct Shared {
-    /// Keeps messages apart and in order; to tokio that is a datagram socket.
-    socket: Arc<UnixDatagram>,
+    /// Keeps messages apart and in order; to tokio that is a datagram socket. Another one when the
+    /// spawner had to be started again.
+    socket: Mutex<Arc<UnixDatagram>>,
+    options: SpawnerOptions,
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiting>>,
     kind: cgroup::Kind,
@@ -88,25 +93,13 @@ impl Spawner {
     /// # Errors
     /// When the process cannot be started or the host lets it make no namespaces.
     pub async fn start(options: SpawnerOptions) -> Result<Self, SpawnError> {
-        let (ours, theirs) = rustix::net::socketpair(
-            AddressFamily::UNIX,
-            SocketType::SEQPACKET,
-            SocketFlags::CLOEXEC,
-            None,
-        )
-        .map_err(io::Error::from)?;
-        let process = begin(&options, theirs)?;
-        rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
-        let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
-        let first = receive(&socket).await?;
-        let Some((Report::Ready { cgroups, problems }, _)) = first else {
-            return Err(SpawnError::Host("the spawner ended at its start".into()));
-        };
+        let (socket, process, kind, problems) = connect(&options).await?;
         let shared = Arc::new(Shared {
-            socket: Arc::clone(&socket),
+            socket: Mutex::new(Arc::clone(&socket)),
+            options,
             next: AtomicU64::new(first_id()),
             waiting: Mutex::default(),
-            kind: cgroups,
+            kind,
             problems,
         });
         tokio::spawn(listen(Arc::downgrade(&shared), socket, process));
@@ -169,6 +162,20 @@ impl Spawner {
     }
 }
 
+/// Starts a spawner process and waits until it is ready.
+async fn connect(
+    options: &SpawnerOptions,
+) -> Result<(Arc<UnixDatagram>, Child, cgroup::Kind, Vec<String>), SpawnError> {
+    let (ours, theirs) = seqpacket()?;
+    let process = begin(options, theirs)?;
+    rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
+    let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
+    match receive(&socket).await? {
+        Some((Report::Ready { cgroups, problems }, _)) => Ok((socket, process, cgroups, problems)),
+        _ => Err(SpawnError::Host("the spawner ended at its start".into())),
+    }
+}
+
 /// Ids begin where no earlier spawner of the same name has been: groups are named by them.
 fn first_id() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -203,21 +210,39 @@ async fn receive(socket: &UnixDatagram) -> io::Result<Option<(Report, Vec<OwnedF
     socket.async_io(Interest::READABLE, || wire::receive(socket)).await
 }
 
-/// Hands what the spawner tells to whom it concerns.
-async fn listen(shared: Weak<Shared>, socket: Arc<UnixDatagram>, mut process: Child) {
+/// Hands what the spawner tells to whom it concerns. One that ends takes its sandboxes along, and is
+/// started again.
+async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: Child) {
     loop {
         let received = receive(&socket).await;
-        let Some(shared) = shared.upgrade() else { break };
+        let Some(shared) = weak.upgrade() else { break };
         match received {
             Ok(Some((report, _))) => shared.told(report),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 tracing::warn!(%error, "a message of the spawner cannot be read");
             }
             Ok(None) | Err(_) => {
-                tracing::error!("the process that makes sandboxes has ended");
+                tracing::error!("the process that makes sandboxes has ended, and they with it");
                 // Whoever waits for one of its sandboxes learns that it is gone.
                 shared.lock().clear();
-                break;
+                let options = shared.options.clone();
+                drop(shared);
+                tokio::task::spawn_blocking(move || process.wait());
+                loop {
+                    match connect(&options).await {
+                        Ok(connected) => {
+                            (socket, process) = (connected.0, connected.1);
+                            break;
+                        }
+                        Err(error) => tracing::error!(%error, "start it again"),
+                    }
+                    tokio::time::sleep(RESTART).await;
+                    if weak.strong_count() == 0 {
+                        return;
+                    }
+                }
+                let Some(shared) = weak.upgrade() else { break };
+                *shared.socket.lock().unwrap_or_else(|e| e.into_inner()) = Arc::clone(&socket);
             }
         }
     }
@@ -230,7 +255,7 @@ impl Drop for Shared {
     fn drop(&mut self) {
         let both = rustix::net::Shutdown::Both;
         // One that has ended already needs telling no more.
-        let _ = rustix::net::shutdown(&*self.socket, both);
+        let _ = rustix::net::shutdown(&*self.socket(), both);
     }
 }
 
@@ -239,9 +264,14 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    fn socket(&self) -> Arc<UnixDatagram> {
+        Arc::clone(&self.socket.lock().unwrap_or_else(|poisoned| poisoned.into_inner()))
+    }
+
     async fn ask(&self, request: &Request, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let send = || wire::send(&*self.socket, request, descriptors);
-        self.socket.async_io(Interest::WRITABLE, send).await
+        let socket = self.socket();
+        let send = || wire::send(&*socket, request, descriptors);
+        socket.async_io(Interest::WRITABLE, send).await
     }
 
     fn told(&self, report: Report) {
@@ -390,7 +420,7 @@ impl Sandbox {
             let Some(waiting) = waiting.get_mut(&self.id) else {
                 return Err(io::Error::other("the sandbox has ended"));
             };
-            wire::send(&*self.shared.socket, &request, &[])?;
+            wire::send(&*self.shared.socket(), &request, &[])?;
             waiting.asked.push_back(sender);
         }
         match answer.await {
@@ -407,7 +437,7 @@ impl Drop for Sandbox {
         }
         let request = Request::Kill { id: self.id };
         // The socket has room but in the rarest case, and then a task waits for it.
-        if wire::send(&*self.shared.socket, &request, &[]).is_err()
+        if wire::send(&*self.shared.socket(), &request, &[]).is_err()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             let shared = Arc::clone(&self.shared);

@@ -53,6 +53,7 @@ pub fn revision(app: &AppKey, name: &str, code: &str) -> Revision {
         disk: ByteSize::mb(512),
         timeout: TimeSpan::seconds(30),
         concurrency: Some(3),
+        concurrency_per_instance: None,
         isolation: Isolation::Invocation,
         env: BTreeMap::from([("LEVEL".into(), "info \"ü\"\n".into())]),
         secrets: vec!["API_KEY".into()],

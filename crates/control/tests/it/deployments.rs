@@ -23,7 +23,7 @@ async fn an_app_is_deployed_shown_rolled_back_and_deleted() {
     assert_eq!(first["release"], 1);
     assert_eq!(first["live"], json!([[1, 100]]));
     assert_eq!(first["urls"], json!(["http://photos.localhost:8080/"]));
-    assert_eq!(first["notes"], json!(["thumb: top level"]));
+    assert_eq!(first["notes"], json!(["thumb: top level", "a note"]));
     let function = &first["functions"][0];
     assert_eq!(function["changed"], true);
     assert_eq!(function["runtime"], "js", "read from the artifact, not from what the client says");

@@ -11,7 +11,7 @@ use http::{HeaderMap, Method};
 use mayfly_egress::{Egress, OperatorRules, Resolver};
 use mayfly_runtime_api::{
     Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
-    Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
+    OpenSecrets, Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
 };
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
@@ -138,6 +138,7 @@ impl Function {
             tenant: TenantName::fallback(),
             artifact: Digest::of(b"code"),
             config: self.config.clone(),
+            secrets: OpenSecrets([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
         };
         self.runtime.prepare(request).await.map(|prepared| prepared.style)
     }

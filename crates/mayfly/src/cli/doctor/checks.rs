@@ -65,7 +65,7 @@ fn kernel(host: &Host) -> Check {
     let found = format!("Linux {release}");
     match version(&release) {
         Some(version) if version >= (5, 13) => Check::ok(name, found),
-        _ => Check::warn(name, found, "use Linux 5.13 or newer: process runtimes will need it"),
+        _ => Check::warn(name, found, "use Linux 5.13 or newer: process runtimes need it"),
     }
 }
 
@@ -87,7 +87,7 @@ fn dirty_pages(host: &Host) -> Check {
 
 fn user_namespaces(host: &Host) -> Check {
     let name = "user namespaces";
-    let later = "`js` functions do not need them; process runtimes will";
+    let later = "`js` functions do not need them; the other runtimes do";
     if !host.exists("/proc/self/ns/user") {
         return Check::warn(name, "not in this kernel", later);
     }
@@ -114,7 +114,7 @@ fn user_namespaces(host: &Host) -> Check {
 
 fn cgroups(host: &Host) -> Check {
     let name = "cgroups";
-    let later = "`js` functions do not need them; process runtimes will";
+    let later = "without them no limit of memory or processors holds for the other runtimes; `js` does not need them";
     let wanted = ["cpu", "memory", "pids"];
     let Some(controllers) = host.read("/sys/fs/cgroup/cgroup.controllers") else {
         let there = |name: &&str| host.exists(&format!("/sys/fs/cgroup/{name}/cgroup.procs"));
