@@ -15,6 +15,8 @@ import { incoming, install, outgoing } from "./light.mjs";
 const LOAD = 1, CALL = 2, DATA = 3, END = 4, CREDIT = 5, EVENT = 6, ABORT = 7;
 const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25;
 
+const LONGEST = 6 << 20; // of a result, in bytes
+
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const calls = new Map(); // number -> Call
 let run; // (call) => Promise
@@ -84,7 +86,9 @@ for (const [method, level] of Object.entries(LEVELS)) {
 
 function described(error) {
   if (error instanceof Error) {
-    return { name: error.name ?? "Error", message: String(error.message), stack: inspect(error) };
+    // The function's own code is what its author can mend.
+    const stack = inspect(error).split("\n").filter((line) => !/^\s+at .*\/var\/runtime\//.test(line));
+    return { name: error.name ?? "Error", message: String(error.message), stack: stack.join("\n") };
   }
   return { name: "Error", message: typeof error === "string" ? error : inspect(error), stack: "" };
 }
@@ -232,6 +236,9 @@ function eventRunner(handler) {
       json = JSON.stringify(result) ?? "null";
     } catch (error) {
       throw Object.assign(new TypeError(`the result is no JSON: ${error.message}`), { invalid: true });
+    }
+    if (Buffer.byteLength(json) > LONGEST) {
+      throw Object.assign(new RangeError(`the result is larger than ${LONGEST >> 20} MB`), { invalid: true });
     }
     send(RESULT, call.number, json);
   };

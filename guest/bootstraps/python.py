@@ -24,6 +24,7 @@ READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN = 16, 17, 21, 22, 23, 24,
 
 HEAD = struct.Struct("<IBI")
 COST = struct.Struct("<QQ")
+LONGEST = 6 << 20  # of a result, in bytes
 host = socket.socket(fileno=3)
 ear = host.makefile("rb")
 current = 0
@@ -162,9 +163,12 @@ def serve(handler, call, payload):
         context = Context(aws_request_id.decode(), int(deadline))
         result = handler(json.loads(event), context)
         try:
-            answer = frame(RESULT, call, json.dumps(result, default=encode).encode())
+            encoded = json.dumps(result, default=encode).encode()
+            if len(encoded) > LONGEST:
+                raise ValueError(f"it is larger than {LONGEST >> 20} MB")
+            answer = frame(RESULT, call, encoded)
         except (TypeError, ValueError) as error:
-            what = {"invalid": True, "name": "Runtime.MarshalError", "message": f"the result is no JSON: {error}"}
+            what = {"invalid": True, "name": "Runtime.MarshalError", "message": f"the result cannot be sent: {error}"}
             answer = frame_json(FAULT, call, what)
     except SystemExit:
         raise

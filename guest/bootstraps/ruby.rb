@@ -15,6 +15,7 @@ module Mayfly
   PR_SET_DUMPABLE = 4
   HOST = UNIXSocket.for_fd(3)
   HOST.close_on_exec = true
+  LONGEST = 6 << 20 # of a result, in bytes
   NAMES = %w[handler lambda_handler].freeze
 
   # Lambda's context object.
@@ -117,8 +118,10 @@ module Mayfly
     # An error as the host reads it, with the stack of the function's own code.
     def described(error)
       lines = (error.backtrace || []).reject { |line| line.start_with?(__FILE__) || line.include?("<internal:") }
-      stack = ["#{error.class}: #{error.message}", *lines.map { |line| "  #{line}" }].join("\n")
-      { name: error.class.name, message: error.message, stack: stack }
+      # Without the lines of source that Ruby adds.
+      message = error.respond_to?(:original_message) ? error.original_message : error.message
+      stack = ["#{error.class}: #{message}", *lines.map { |line| "  #{line}" }].join("\n")
+      { name: error.class.name, message: message, stack: stack }
     end
 
     def find(wanted)
@@ -179,9 +182,12 @@ module Mayfly
         result = handler.call(event: JSON.parse(event, max_nesting: false), context: context)
         answer =
           begin
-            frame(RESULT, call, JSON.generate(result, max_nesting: 0))
+            encoded = JSON.generate(result, max_nesting: 0)
+            raise JSON::GeneratorError, "it is larger than #{LONGEST >> 20} MB" if encoded.bytesize > LONGEST
+
+            frame(RESULT, call, encoded)
           rescue JSON::GeneratorError, SystemStackError, EncodingError => error
-            what = { invalid: true, name: error.class.name, message: "the result is no JSON: #{error.message}" }
+            what = { invalid: true, name: error.class.name, message: "the result cannot be sent: #{error.message}" }
             frame(FAULT, call, JSON.generate(what))
           end
       rescue SystemExit

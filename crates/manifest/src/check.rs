@@ -159,7 +159,11 @@ pub(crate) fn egress(entry: &str) -> Result<(), Wrong> {
     if !host.is_ascii() {
         return Err(form().help("write an international name in its ASCII form (`xn--...`)"));
     }
-    if host_name(host.strip_prefix("*.").unwrap_or(host)) { Ok(()) } else { Err(form()) }
+    if host == "*" || host_name(host.strip_prefix("*.").unwrap_or(host)) {
+        Ok(())
+    } else {
+        Err(form())
+    }
 }
 
 fn egress_port(port: &str) -> Result<(), Wrong> {
@@ -219,6 +223,7 @@ mod tests {
     fn egress_takes_hosts_and_addresses_with_or_without_a_port() {
         for good in [
             "*",
+            "*:443",
             "api.example.com",
             "api.example.com:443",
             "*.example.com",
@@ -238,7 +243,6 @@ mod tests {
             "https://example.com",
             "example.com/path",
             "10.0.0.0/8",
-            "*:443",
             "a.*.com",
             "*example.com",
             "-a.com",

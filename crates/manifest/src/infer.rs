@@ -139,7 +139,11 @@ impl FunctionSection {
             handler: self.handler().map(str::to_owned),
             memory,
             cpu: self.cpu().unwrap_or(CPU),
-            disk: self.disk().unwrap_or(DISK),
+            disk: self.disk().unwrap_or(match runtime {
+                RuntimeKind::Js | RuntimeKind::Wasm => DISK,
+                // It is kept in memory.
+                _ => DISK.min(memory),
+            }),
             timeout: self.timeout.unwrap_or(TIMEOUT),
             concurrency: self.concurrency,
             concurrency_per_instance: self.concurrency_per_instance(),

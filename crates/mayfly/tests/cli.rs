@@ -284,7 +284,7 @@ fn an_app_is_started_from_a_template_and_nothing_is_written_over() {
     assert!(again.err.contains("shop/mayfly.toml"), "{}", again.err);
     assert_eq!(fs::read_to_string(&manifest).unwrap(), "mine");
     assert!(!mayfly.directory().join("shop/index.js").exists());
-    assert_eq!(mayfly.run(&["init", "python"]).code, 1);
+    assert_eq!(mayfly.run(&["init", "wasm-rust"]).code, 1);
 }
 
 #[test]

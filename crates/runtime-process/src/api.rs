@@ -20,7 +20,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, LONGEST};
 use crate::fault;
 use crate::frames::{Done, Told, WINDOW};
 use crate::link::Limits;
@@ -30,8 +30,6 @@ use crate::sandboxed::{Hears, StartError, end_of, ended_early};
 
 /// Where it is served inside.
 pub(crate) const PORT: u16 = 9001;
-/// Largest answer that is not streamed, and largest error, in bytes: Lambda's own limit.
-const LONGEST: usize = 6 << 20;
 /// Connections at once.
 const CONNECTIONS: usize = 64;
 /// Ends the JSON before a streamed answer.

@@ -13,6 +13,9 @@ use mayfly_types::{Fault, FaultCode, InvocationId, Outcome, OutcomeStatus};
 use crate::frames::{Done, WINDOW};
 use crate::log::Log;
 
+/// Longest result of an event, in bytes: Lambda's own bound.
+pub(crate) const LONGEST: usize = 6 << 20;
+
 /// How often a call is handed in when processes end before they begin it.
 const TRIES: u32 = 4;
 
@@ -162,7 +165,10 @@ impl Exchange {
     pub(crate) fn result(&self, json: Bytes) {
         self.change(|state| {
             state.outcome.bytes_out += json.len() as u64;
-            if !state.answered {
+            if json.len() > LONGEST {
+                let message = format!("the result is larger than {} MB", LONGEST >> 20);
+                state.fault.get_or_insert(Fault::new(FaultCode::InvalidResponse, message));
+            } else if !state.answered {
                 state.answered = true;
                 state.first = Some(First::Event(json));
             }

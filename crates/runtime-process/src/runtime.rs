@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Egress, Policy};
 use mayfly_runtime_api::{
-    Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, PrepareError,
+    Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload, PrepareError,
     PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
 use mayfly_sandbox::{CgroupKind, Spawner};
@@ -166,12 +166,27 @@ impl Runtime for ProcessRuntime {
         let started = Process::start(start, Instant::now() + LOADING).await;
         let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
         let process = started.map_err(|error| refused(error, &config, &take()))?;
+        if process.style == HandlerStyle::Event && config.concurrency_per_instance > Some(1) {
+            let message = "`concurrency_per_instance` is for handlers that take requests, and this one \
+                           takes events";
+            let help =
+                "remove it: a process takes one event at a time, and more start when more come";
+            return Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]));
+        }
         if let Kind::Language(stems) = kind {
             // The first call comes soon.
             stems.grow();
         }
         let problems = options.spawner.problems().iter();
-        let notes = problems.map(|problem| format!("sandboxes: {problem}")).collect();
+        let unbounded = options.spawner.cgroups() == CgroupKind::None;
+        let notes = problems.map(|problem| match unbounded {
+            true => format!(
+                "this host bounds no memory, processors or processes of functions ({problem}); \
+                 `mayfly doctor` on it says what to do"
+            ),
+            false => format!("sandboxes on this host: {problem}"),
+        });
+        let notes = notes.collect();
         Ok(Prepared { style: process.style, logs: take(), notes })
     }
 
@@ -200,6 +215,7 @@ impl Runtime for ProcessRuntime {
             idle: options.idle,
             freezes: options.spawner.cgroups() != CgroupKind::None,
         };
+        let style = revision.style();
         let starts = Starting {
             shared: Arc::clone(&self.shared),
             revision,
@@ -209,7 +225,7 @@ impl Runtime for ProcessRuntime {
             log: Log(logs),
             way,
         };
-        Ok(Arc::new(Processes { pool: Pool::new(Box::new(starts), uses) }))
+        Ok(Arc::new(Processes { pool: Pool::new(Box::new(starts), uses), style }))
     }
 }
 
@@ -326,6 +342,7 @@ fn of_start(error: &StartError) -> Fault {
 /// The processes of one revision, as the invoker calls them.
 struct Processes {
     pool: Arc<Pool>,
+    style: HandlerStyle,
 }
 
 impl Instance for Processes {
@@ -333,6 +350,12 @@ impl Instance for Processes {
         Box::pin(async move {
             let began = Instant::now();
             let Call { id, payload, deadline } = call;
+            let payload = match (self.style, payload) {
+                (HandlerStyle::Fetch, Payload::Event(event)) => {
+                    Payload::Http(lambda::http_from_event(&event))
+                }
+                (_, payload) => payload,
+            };
             let exchange = Exchange::new(id, deadline);
             let run = self.pool.run(&exchange, payload);
             let late = || {

@@ -210,3 +210,95 @@ async fn output_of_any_kind_becomes_lines_of_the_call() {
         assert!(invocation.is_some() && *found == level, "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reaches_a_handler_of_requests_as_one() {
+    let source = "export default { async fetch(request) {
+        const { pathname } = new URL(request.url);
+        const kind = request.headers.get('x-mayfly-event');
+        return Response.json([request.method, pathname, kind, await request.json()]);
+    } };";
+    let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
+    let instance = function.start().await;
+    match function.reply(&instance, "{\"n\":1}").await.unwrap() {
+        mayfly_runtime_api::Reply::Http { body, .. } => {
+            let text = common::body(body).await.0.concat();
+            assert_eq!(text, "[\"POST\",\"/\",\"invoke\",{\"n\":1}]");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_at_once_share_a_process_and_none_waits_for_a_slow_reader() {
+    let source = "
+        let running = 0, most = 0;
+        export default { async fetch(request) {
+            const { pathname } = new URL(request.url);
+            if (pathname === '/most') return new Response(String(most));
+            if (pathname === '/long') return new Response('x'.repeat(4_000_000));
+            most = Math.max(most, ++running);
+            console.log('at', pathname);
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            running -= 1;
+            console.log('after', pathname);
+            return new Response(pathname);
+        } };";
+    let function = function(RuntimeKind::Nodejs, &[("index.mjs", source)], |_| ()).await;
+    let instance = function.start().await;
+    // Its body waits here and is not read; the process writes no more than a window of it.
+    let unread = function.send(&instance, "/long", Body::Empty).await.unwrap();
+    let paths: Vec<String> = (0..20).map(|n| format!("/{n}")).collect();
+    let calls = paths.iter().map(|path| function.get(&instance, path, Body::Empty));
+    for (path, answer) in paths.iter().zip(futures_util::future::join_all(calls).await) {
+        assert_eq!(answer.2, *path);
+    }
+    let most: u32 = function.get(&instance, "/most", Body::Empty).await.2.parse().unwrap();
+    assert!(most >= 10, "{most} ran at once");
+    let mayfly_runtime_api::Reply::Http { body, .. } = unread else { panic!("{unread:?}") };
+    let (pieces, fault) = common::body(body).await;
+    assert!(fault.is_none() && pieces.concat().len() == 4_000_000);
+    // Lines are of the call that wrote them, once several ran.
+    function.lines.0.lock().unwrap().clear();
+    let calls = paths.iter().map(|path| function.get(&instance, path, Body::Empty));
+    futures_util::future::join_all(calls).await;
+    let lines = function.lines.0.lock().unwrap().clone();
+    for path in &paths {
+        let of = |word: &str| {
+            let found = lines.iter().find(|(_, _, line)| *line == format!("{word} {path}"));
+            found.unwrap_or_else(|| panic!("{word} {path}: {lines:?}")).0
+        };
+        assert!(of("at").is_some() && of("at") == of("after"), "{path}: {lines:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_of_seven_megabytes_is_refused_and_the_process_goes_on() {
+    let source = "let n = 0; exports.handler = async (event) => (n += 1, event.long ? 'x'.repeat(7 << 20) : n);";
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |_| ()).await;
+    let instance = function.start().await;
+    let failure = function.event(&instance, "{\"long\":true}").await.expect_err("too long");
+    assert_eq!(failure.fault.code, FaultCode::InvalidResponse);
+    assert!(failure.fault.message.contains("larger than 6 MB"), "{}", failure.fault.message);
+    assert_eq!(function.event(&instance, "{}").await.unwrap(), "2");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lambdas_streamed_answers_come_in_pieces() {
+    let source = "exports.handler = awslambda.streamifyResponse(async (event, stream, context) => {
+        stream = awslambda.HttpResponseStream.from(stream, { statusCode: 202, headers: { 'X-A': 'b' }, cookies: ['c=1'] });
+        for (let i = 0; i < 3; i++) { stream.write(`piece ${i}\\n`); await new Promise((r) => setTimeout(r, 5)); }
+        stream.end();
+    });";
+    let function = function(RuntimeKind::Nodejs, &[("index.js", source)], |_| ()).await;
+    assert_eq!(function.prepare().await.unwrap(), HandlerStyle::Event);
+    let instance = function.start().await;
+    match function.reply(&instance, "{}").await.unwrap() {
+        mayfly_runtime_api::Reply::Http { head, body } => {
+            assert_eq!((head.status.as_u16(), head.headers["x-a"].to_str().unwrap()), (202, "b"));
+            assert_eq!(head.headers["set-cookie"], "c=1");
+            assert_eq!(common::body(body).await.0.concat(), "piece 0\npiece 1\npiece 2\n");
+        }
+        other => panic!("{other:?}"),
+    }
+}

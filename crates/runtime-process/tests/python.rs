@@ -96,7 +96,7 @@ def handler(event, context):
         ("sleep", FaultCode::Timeout, "timeout of 2s"),
         ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
         ("deep", FaultCode::FunctionError, "RecursionError"),
-        ("set", FaultCode::InvalidResponse, "no JSON"),
+        ("set", FaultCode::InvalidResponse, "cannot be sent"),
         ("garbage", FaultCode::FunctionCrashed, "frame"),
         ("close", FaultCode::FunctionCrashed, ""),
     ] {

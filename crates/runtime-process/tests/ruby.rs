@@ -97,7 +97,7 @@ end
         ("sleep", FaultCode::Timeout, "timeout of 2s"),
         ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
         ("deep", FaultCode::FunctionError, "SystemStackError"),
-        ("bytes", FaultCode::InvalidResponse, "no JSON"),
+        ("bytes", FaultCode::InvalidResponse, "cannot be sent"),
         ("garbage", FaultCode::FunctionCrashed, "frame"),
         ("close", FaultCode::FunctionCrashed, ""),
     ] {

@@ -172,6 +172,7 @@ async fn connect(
     let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
     match receive(&socket).await? {
         Some((Report::Ready { cgroups, problems }, _)) => Ok((socket, process, cgroups, problems)),
+        Some((Report::Failed { reason, .. }, _)) => Err(SpawnError::Host(reason)),
         _ => Err(SpawnError::Host("the spawner ended at its start".into())),
     }
 }

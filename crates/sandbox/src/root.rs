@@ -176,7 +176,16 @@ pub(crate) fn enter(sources: Sources, places: &[PathBuf], limits: &Limits) -> Re
     };
     attach(&scratch("tmp", limits.tmp)?, "tmp")?;
     attach(&scratch("shm", SHM_SIZE.min(limits.memory / 2))?, "dev/shm")?;
-    attach(&file_system("proc", "proc", &[])?, "proc")?;
+    let proc = file_system("proc", "proc", &[]).map_err(|mut failed| {
+        if failed.error.kind() == io::ErrorKind::PermissionDenied {
+            failed.step.push_str(
+                " (the node sees only a part of the host's /proc: without systemd's \
+                 ProtectKernelTunables and the like it sees all)",
+            );
+        }
+        failed
+    })?;
+    attach(&proc, "proc")?;
 
     rustix::process::pivot_root(".", ".").step(|| "make the new root the root".into())?;
     rustix::mount::unmount(".", UnmountFlags::DETACH).step(|| "leave the host's root".into())?;

@@ -21,6 +21,8 @@ pub(crate) const SOCKET: i32 = 3;
 pub fn spawner_main(name: &str) -> ExitCode {
     match run(name) {
         Ok(()) => ExitCode::SUCCESS,
+        // The node has ended in the middle of a message, and everything has ended with it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error.to_string());
             ExitCode::FAILURE
@@ -38,6 +40,25 @@ fn run(name: &str) -> io::Result<()> {
     let socket = take_socket()?;
     // A terminal's Ctrl-C is the node's to answer.
     let _ = rustix::process::setsid();
+    let (means, problems) = match means(name) {
+        Ok(means) => means,
+        Err(error) => {
+            // Whoever started it tells why there are no sandboxes.
+            let reason = error.to_string();
+            wire::send(&socket, &Report::Failed { id: 0, reason }, &[])?;
+            return Ok(());
+        }
+    };
+    let ready = Report::Ready { cgroups: means.cgroups.kind(), problems };
+    wire::send(&socket, &ready, &[])?;
+    let mut service = Service { socket, means, children: HashMap::new() };
+    let served = service.serve();
+    service.end();
+    served
+}
+
+/// What sandboxes are made with, and what the host lacks, in words.
+fn means(name: &str) -> io::Result<(Means, Vec<String>)> {
     let (cgroups, mut problems) = Cgroups::open(name);
     raise_descriptors();
     let powers = gather_powers()?;
@@ -45,14 +66,8 @@ fn run(name: &str) -> io::Result<()> {
         problems.extend(identity::groups());
     }
     let filters = crate::seccomp::programs().map_err(io::Error::other)?;
-    let ready = Report::Ready { cgroups: cgroups.kind(), problems };
-    wire::send(&socket, &ready, &[])?;
     let home = crate::inside::own_namespace()?;
-    let means = Means { cgroups, powers, filters, home };
-    let mut service = Service { socket, means, children: HashMap::new() };
-    let served = service.serve();
-    service.end();
-    served
+    Ok((Means { cgroups, powers, filters, home }, problems))
 }
 
 /// Each sandbox holds descriptors here.
@@ -92,7 +107,9 @@ fn gather_powers() -> io::Result<Powers> {
         }
         Some(identity::Root::OfNamespace) | None => {}
     }
-    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS).map_err(|error| {
+        io::Error::other(format!("this user may make no user namespaces here ({error})"))
+    })?;
     // Else it may not look at the namespaces of its own sandboxes.
     let dumpable = rustix::process::DumpableBehavior::Dumpable;
     rustix::process::set_dumpable_behavior(dumpable)?;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -13,15 +14,16 @@ use super::context::Context;
 
 /// Starts an app from a template
 ///
-/// Templates: js (default), ts, and api (two functions with routes). Nothing that is there is
-/// written over. nodejs, python, ruby, wasm-rust and provided come with a later build.
+/// Templates: js (default), ts, api (two functions with routes), nodejs, python, ruby, and provided
+/// (any program). Nothing that is there is written over. wasm-rust comes with a later build.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     mayfly init                       JavaScript, in this directory\n  \
     mayfly init ts hello              TypeScript, in the new directory hello\n  \
-    mayfly init api shop")]
+    mayfly init api shop\n  \
+    mayfly init python tools          a function in Python")]
 pub(crate) struct InitArgs {
-    /// js, ts or api
+    /// js, ts, api, nodejs, python, ruby or provided
     #[arg(value_name = "TEMPLATE", default_value = "js", hide_default_value = true)]
     template: String,
     /// Where to; it is made when it is not there
@@ -34,10 +36,16 @@ enum Template {
     Js,
     Ts,
     Api,
+    Nodejs,
+    Python,
+    Ruby,
+    Provided,
 }
 
 /// Templates of runtimes that this build does not have.
-const LATER: [&str; 5] = ["nodejs", "python", "ruby", "wasm-rust", "provided"];
+const LATER: [&str; 1] = ["wasm-rust"];
+/// Those that it has.
+const HERE: &str = "js, ts, api, nodejs, python, ruby and provided";
 
 /// What stands for the app's name in a template.
 const NAME: &str = "APP_NAME";
@@ -55,14 +63,19 @@ impl Template {
             Self::Js => template!("js": "mayfly.toml", "index.js"),
             Self::Ts => template!("ts": "mayfly.toml", "index.ts"),
             Self::Api => template!("api": "mayfly.toml", "functions/hello.js", "functions/echo.js"),
+            Self::Nodejs => template!("nodejs": "mayfly.toml", "package.json", "index.js"),
+            Self::Python => template!("python": "mayfly.toml", "app.py"),
+            Self::Ruby => template!("ruby": "mayfly.toml", "app.rb"),
+            Self::Provided => template!("provided": "mayfly.toml", "bootstrap"),
         }
     }
 
     /// A request that shows it works.
     fn first_request(self) -> &'static str {
         match self {
-            Self::Js | Self::Ts => "curl 'http://127.0.0.1:8080/?name=you'",
             Self::Api => "curl http://127.0.0.1:8080/hello/you",
+            Self::Provided => "curl http://127.0.0.1:8080/",
+            _ => "curl 'http://127.0.0.1:8080/?name=you'",
         }
     }
 }
@@ -101,9 +114,9 @@ fn choose(name: &str) -> Result<Template, Failure> {
     }
     if LATER.contains(&name) {
         return Err(Failure::failed(format!("the template `{name}` is not in this build yet"))
-            .help("this build has js, ts and api"));
+            .help(format!("this build has {HERE}")));
     }
-    Err(Failure::usage(format!("there is no template `{name}`; there are js, ts and api"))
+    Err(Failure::usage(format!("there is no template `{name}`; there are {HERE}"))
         .help(format!("for a directory of that name write `mayfly init js {name}`")))
 }
 
@@ -113,7 +126,12 @@ fn app_name(directory: &Path) -> AppName {
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    fs::File::create_new(path)?.write_all(text.as_bytes())
+    let mut file = fs::File::create_new(path)?;
+    file.write_all(text.as_bytes())?;
+    if text.starts_with("#!") {
+        file.set_permissions(fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 fn next_steps(template: Template, directory: &Path, app: &AppName) -> String {

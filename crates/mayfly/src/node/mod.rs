@@ -33,6 +33,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
+pub(crate) use processes::try_sandbox;
 pub(crate) use serve::serve;
 
 /// The argument that makes this program the child in which a `js` function is prepared.

@@ -11,7 +11,7 @@ use mayfly_runtime_api::{
     CodeStore, Diagnostic, Instance, PrepareError, PrepareRequest, Prepared, Runtime, StartRequest,
 };
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
-use mayfly_sandbox::{Spawner, SpawnerOptions};
+use mayfly_sandbox::{Limits, SpawnError, Spawner, SpawnerOptions, Spec};
 use mayfly_state_embedded::DataDir;
 use mayfly_types::{Digest, Fault, FaultCode, RuntimeKind};
 
@@ -99,4 +99,33 @@ impl Runtime for Absent {
 fn name(data: &DataDir) -> String {
     let root = data.root().canonicalize().unwrap_or_else(|_| data.root().to_owned());
     format!("mayfly-{}", Digest::of(root.as_os_str().as_bytes()).short())
+}
+
+/// Makes a sandbox and runs a program in it; tells what this host cannot hold.
+///
+/// # Errors
+/// Why there is none.
+pub(crate) fn try_sandbox() -> Result<Vec<String>, String> {
+    let attempt = async {
+        let name = format!("mayfly-doctor-{}", std::process::id());
+        let command = vec![THIS_PROGRAM.into(), SPAWNER.into(), name.into()];
+        let spawner = Spawner::start(SpawnerOptions { command }).await?;
+        let spec = Spec {
+            program: "/bin/true".into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: "/".into(),
+            binds: Vec::new(),
+            places: Vec::new(),
+            limits: Limits { memory: 32 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
+            descriptors: Vec::new(),
+            listen: Vec::new(),
+            anywhere: true,
+        };
+        spawner.spawn(&spec, &[]).await?.ended().await;
+        Ok::<_, SpawnError>(spawner.problems().to_vec())
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
+    runtime.block_on(attempt).map_err(|error| error.to_string())
 }

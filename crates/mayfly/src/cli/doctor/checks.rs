@@ -40,6 +40,7 @@ pub(super) fn all(host: &Host, data: &Path) -> Vec<Check> {
         port("admin port", 8081, "--admin", port_is_free(8081)),
         clock(host.now),
     ];
+    checks.push(sandboxes());
     let languages = [("node", "nodejs"), ("python3", "python"), ("ruby", "ruby")];
     checks.extend(
         languages.map(|(program, runtime)| language(program, runtime, version_of(program))),
@@ -286,6 +287,24 @@ fn clock(now: Timestamp) -> Check {
     }
 }
 
+/// Makes a sandbox, which says more than any look at the host.
+fn sandboxes() -> Check {
+    let name = "sandboxes";
+    match crate::node::try_sandbox() {
+        Ok(problems) if problems.is_empty() => Check::ok(name, "one was made, with all limits"),
+        Ok(problems) => Check::warn(
+            name,
+            "one was made, without all limits",
+            format!("see `cgroups` above: {}", problems.join("; ")),
+        ),
+        Err(error) => Check::warn(
+            name,
+            error,
+            "`js` functions run without them, and no others: see `user namespaces` above",
+        ),
+    }
+}
+
 fn language(program: &'static str, runtime: &str, version: Option<String>) -> Check {
     match version {
         Some(text) => {
@@ -294,9 +313,9 @@ fn language(program: &'static str, runtime: &str, version: Option<String>) -> Ch
             let version =
                 words.into_iter().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
             let version = version.unwrap_or(&text);
-            Check::ok(program, format!("{version} (for the runtime `{runtime}` of a later build)"))
+            Check::ok(program, format!("{version} (for the runtime `{runtime}`)"))
         }
-        None => Check::ok(program, format!("not found; only a later build's `{runtime}` needs it")),
+        None => Check::ok(program, format!("not found; the runtime `{runtime}` needs it")),
     }
 }
 
