@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use base64::Engine as _;
 use common::{MAYFLY, serve};
 use mayfly_testkit::{Answer, App, Node, repository};
 use serde::Deserialize;
@@ -30,6 +31,7 @@ struct Request {
     headers: BTreeMap<String, String>,
     #[serde(default)]
     body: String,
+    body_base64: Option<String>,
     expect: Expect,
 }
 
@@ -138,7 +140,11 @@ async fn every_scenario_answers_as_it_is_written() {
         for request in &scenario.request {
             let method = request.method.as_deref().unwrap_or("GET");
             let headers: Vec<_> = request.headers.iter().map(|(n, v)| (&**n, &**v)).collect();
-            let answer = client.call(method, &request.path, &headers, request.body.clone()).await;
+            let body = match &request.body_base64 {
+                Some(text) => base64::engine::general_purpose::STANDARD.decode(text).unwrap(),
+                None => request.body.clone().into_bytes(),
+            };
+            let answer = client.call(method, &request.path, &headers, body).await;
             for problem in request.expect.problems(&answer) {
                 failures.push(format!("{name}: {method} {}: {problem}", request.path));
             }

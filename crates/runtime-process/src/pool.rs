@@ -21,9 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// The same where processors are scarce.
 const CROWDED: Duration = Duration::from_secs(1);
 /// Calls that take less are handed to a process before it has done with those before.
-const SHORT: Duration = Duration::from_micros(500);
+const SHORT: Duration = Duration::from_millis(1);
 /// One that took so long shows that others may: for a while no call is handed in behind another.
-const LONG: Duration = Duration::from_millis(5);
+const LONG: Duration = Duration::from_millis(25);
 /// For so many calls.
 const WARY: u32 = 1000;
 /// And for so many at first.
@@ -277,8 +277,11 @@ impl State {
 
     fn free(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
         let most = pool.uses.at_once;
-        let mut found = self.members.iter().rposition(|member| member.running < most);
-        if found.is_none() && pool.uses.ahead && self.wary == 0 && self.call < SHORT {
+        let short = pool.uses.ahead && self.wary == 0 && self.call < SHORT;
+        // Where processors are scarce, one process that goes on is worth more than two in turns.
+        let at_once = if short && self.pressure.is_high() { AHEAD } else { most };
+        let mut found = self.members.iter().rposition(|member| member.running < at_once);
+        if found.is_none() && short {
             let members = self.members.iter().enumerate();
             let least = members.min_by_key(|(_, member)| member.running)?;
             found = (least.1.running < AHEAD).then_some(least.0);

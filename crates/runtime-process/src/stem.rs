@@ -19,6 +19,8 @@ use crate::sandboxed::{Bare, Program, StartError, base_environment, limits, task
 const MEMORY: ByteSize = ByteSize::mb(128);
 /// How long what was asked for of late says what will be.
 const LATELY: Duration = Duration::from_secs(10);
+/// How long after a stem was taken the next is made.
+const AFTER: Duration = Duration::from_millis(50);
 /// Names of variables that interpreters and libraries read when they start.
 const EARLY: [&str; 12] = [
     "NODE_", "UV_", "PYTHON", "RUBY", "GEM_", "BUNDLE_", "LD_", "MALLOC_", "GLIBC_", "SSL_", "TZ",
@@ -94,6 +96,15 @@ impl Stems {
         });
     }
 
+    /// The same in a moment: whoever has just taken one needs the processors and the spawner first.
+    fn grow_later(self: &Arc<Self>) {
+        let stems = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(AFTER).await;
+            stems.grow();
+        });
+    }
+
     async fn make(&self) -> Result<Stem, StartError> {
         let memory = MEMORY.as_bytes();
         let limits = Limits { memory, cpu: 1.0, pids: 256, files: 1024, tmp: memory };
@@ -143,7 +154,7 @@ impl Stems {
                 state.taken.push_back(Instant::now());
                 state.ready.pop_front()
             };
-            self.grow();
+            self.grow_later();
             if let Some(stem) = stem {
                 match stem.bare.sandbox.extend(limits(config), vec![task(code)]).await {
                     Ok(()) => return Ok(stem),
