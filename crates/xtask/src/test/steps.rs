@@ -20,7 +20,7 @@ pub(super) const ALL: &[Step] = &[
     },
     Step {
         name: "js",
-        what: "the Web API layer does what Node's does",
+        what: "the Web API layers of `js` and `nodejs` do what Node's does",
         needs: &[Tool::Node],
         run: js,
     },
@@ -44,7 +44,7 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "tests",
         what: "unit and integration tests",
-        needs: &[Tool::CCompiler, Tool::Node, Tool::Python],
+        needs: &[Tool::CCompiler, Tool::Node, Tool::Python, Tool::Ruby],
         run: tests,
     },
     Step {
@@ -74,7 +74,8 @@ fn js() -> anyhow::Result<()> {
     let guest = root().join("guest/js-engine");
     npm_ci(&guest)?;
     // Its tests build the layer first.
-    run(command("npm", &guest).arg("test"))
+    run(command("npm", &guest).arg("test"))?;
+    run(command("node", root()).args(["--test", "guest/bootstraps/light.test.mjs"]))
 }
 
 fn tests() -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ pub(super) enum Tool {
     CCompiler,
     Node,
     Python,
+    Ruby,
     Rustfmt,
     Clippy,
     CargoDeny,
@@ -63,7 +64,8 @@ impl Tool {
         match self {
             Self::CCompiler => "a C compiler",
             Self::Node => "Node.js with npm",
-            Self::Python => "Python 3",
+            Self::Python => "the system's Python 3 with pip",
+            Self::Ruby => "Ruby",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
@@ -76,7 +78,9 @@ impl Tool {
         match self {
             Self::CCompiler => which("cc").is_some(),
             Self::Node => which("node").is_some() && which("npm").is_some(),
-            Self::Python => which("python3").is_some(),
+            // The one that every user may run, because tests run functions as others.
+            Self::Python => output(&mut pip()).is_ok() && which("python3").is_some(),
+            Self::Ruby => which("ruby").is_some(),
             Self::Rustfmt => works("fmt"),
             Self::Clippy => works("clippy"),
             Self::CargoDeny => works("deny"),
@@ -87,7 +91,8 @@ impl Tool {
         match self {
             Self::CCompiler => Origin::Apt(&["build-essential"]),
             Self::Node => Origin::Apt(&["nodejs", "npm"]),
-            Self::Python => Origin::Apt(&["python3"]),
+            Self::Python => Origin::Apt(&["python3", "python3-pip", "python3-venv"]),
+            Self::Ruby => Origin::Apt(&["ruby"]),
             Self::Rustfmt => Origin::Rustup("rustfmt"),
             Self::Clippy => Origin::Rustup("clippy"),
             Self::CargoDeny => Origin::Cargo("cargo-deny"),
@@ -123,6 +128,12 @@ impl Origin {
             Self::Cargo(package) => format!("`cargo install --locked {package}`"),
         }
     }
+}
+
+fn pip() -> Command {
+    let mut pip = command("/usr/bin/python3", root());
+    pip.args(["-m", "pip", "--version"]);
+    pip
 }
 
 fn apt(what: &str) -> Command {
