@@ -38,9 +38,10 @@ const PRELUDE_END: [u8; 8] = [0; 8];
 const PRELUDE: usize = 64 << 10;
 const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
 
-/// The Runtime API of one process. It does not hold the sandbox: a request that the function never
+/// The Runtime API of one process. It does not keep the sandbox: a request that the function never
 /// ends would keep alive what it came from.
 pub(crate) struct Api {
+    sandbox: Weak<Sandbox>,
     log: Log,
     limits: Limits,
     arn: String,
@@ -64,6 +65,8 @@ struct Current {
     /// What is still to be given to the function.
     event: Option<Bytes>,
     answered: bool,
+    /// Processor time of its sandbox when it was given to the function, in microseconds.
+    cpu_us: u64,
 }
 
 /// What a function says of its error.
@@ -90,6 +93,7 @@ impl Api {
         let listener = TcpListener::from_std(listener)?;
         let arn = context["invokedFunctionArn"].as_str().unwrap_or_default().to_owned();
         let api = Arc::new(Self {
+            sandbox: Arc::downgrade(&sandbox),
             log,
             limits,
             arn,
@@ -157,6 +161,7 @@ impl Api {
             lease,
             event: Some(event.json),
             answered: false,
+            cpu_us: 0,
         });
         drop(state);
         self.call.notify_one();
@@ -262,6 +267,7 @@ impl Api {
                 if let Some(current) = &mut state.current
                     && let Some(event) = current.event.take()
                 {
+                    current.cpu_us = self.cpu_us();
                     return self.invocation(current, event);
                 }
                 if state.closed {
@@ -269,13 +275,19 @@ impl Api {
                 }
             }
             if let Some(current) = done {
-                current.exchange.done(Done::default(), &self.log);
+                let cpu_us = self.cpu_us().saturating_sub(current.cpu_us);
+                current.exchange.done(Done { cpu_us, memory: 0 }, &self.log);
                 current.lease.give_back();
                 // The next call may have begun already.
                 continue;
             }
             call.await;
         }
+    }
+
+    /// Processor time of the sandbox so far, in microseconds.
+    fn cpu_us(&self) -> u64 {
+        self.sandbox.upgrade().and_then(|sandbox| sandbox.cpu_us()).unwrap_or(0)
     }
 
     fn invocation(&self, current: &Current, event: Bytes) -> Answer {

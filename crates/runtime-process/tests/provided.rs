@@ -89,6 +89,16 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
         assert!(lines.iter().any(|(_, _, line)| line.contains(log)), "{way}: {lines:?}");
         assert_eq!(function.event(&instance, "{\"way\":\"length\"}").await.unwrap(), "0", "{way}");
     }
+    if function.limited {
+        // What it computes is metered by its group.
+        let Reply::Event { rest, .. } =
+            function.reply(&instance, "{\"way\":\"spin\"}").await.unwrap()
+        else {
+            panic!("no result")
+        };
+        let outcome = common::outcome(rest).await;
+        assert!((30_000..10_000_000).contains(&outcome.cpu_us), "{outcome:?}");
+    }
     function.event(&instance, "{\"way\":\"print\"}").await.unwrap();
     // The pipe and the answer are two ways out.
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);

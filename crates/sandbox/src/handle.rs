@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use rustix::fs::MemfdFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -81,6 +82,7 @@ struct Shared {
 
 #[derive(Debug)]
 struct Waiting {
+    meter: Arc<OnceLock<File>>,
     ended: watch::Sender<Option<Ended>>,
     failed: Option<oneshot::Sender<String>>,
     /// Who waits for answers, in the order of their questions.
@@ -140,10 +142,21 @@ impl Spawner {
 
         let (ended, watched) = watch::channel(None);
         let (failed, failure) = oneshot::channel();
-        let waiting = Waiting { ended, failed: Some(failed), asked: Default::default() };
+        let meter = Arc::default();
+        let waiting = Waiting {
+            meter: Arc::clone(&meter),
+            ended,
+            failed: Some(failed),
+            asked: Default::default(),
+        };
         self.shared.lock().insert(id, waiting);
-        let sandbox =
-            Sandbox { shared: Arc::clone(&self.shared), id, ended: watched, listeners: Vec::new() };
+        let sandbox = Sandbox {
+            shared: Arc::clone(&self.shared),
+            id,
+            ended: watched,
+            listeners: Vec::new(),
+            meter,
+        };
         let request = Request::Spawn {
             id,
             limits: spec.limits,
@@ -218,7 +231,7 @@ async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: 
         let received = receive(&socket).await;
         let Some(shared) = weak.upgrade() else { break };
         match received {
-            Ok(Some((report, _))) => shared.told(report),
+            Ok(Some((report, descriptors))) => shared.told(report, descriptors),
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {
                 tracing::warn!(%error, "a message of the spawner cannot be read");
             }
@@ -275,10 +288,17 @@ impl Shared {
         socket.async_io(Interest::WRITABLE, send).await
     }
 
-    fn told(&self, report: Report) {
+    fn told(&self, report: Report, descriptors: Vec<OwnedFd>) {
         let mut waiting = self.lock();
         match report {
             Report::Ready { .. } => {}
+            Report::Metered { id } => {
+                let meter = descriptors.into_iter().next().map(File::from);
+                if let (Some(waiting), Some(meter)) = (waiting.get(&id), meter) {
+                    // It comes once.
+                    let _ = waiting.meter.set(meter);
+                }
+            }
             Report::Failed { id, reason } => {
                 if let Some(failed) =
                     waiting.remove(&id).and_then(|mut waiting| waiting.failed.take())
@@ -308,6 +328,7 @@ pub struct Sandbox {
     id: u64,
     ended: watch::Receiver<Option<Ended>>,
     listeners: Vec<OwnedFd>,
+    meter: Arc<OnceLock<File>>,
 }
 
 impl Sandbox {
@@ -369,6 +390,13 @@ impl Sandbox {
     /// The sockets inside that the spec asked for, in its order.
     pub fn take_listeners(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.listeners)
+    }
+
+    /// Processor time of all its processes so far, in microseconds, where cgroups count it.
+    pub fn cpu_us(&self) -> Option<u64> {
+        let mut text = [0u8; 512];
+        let length = self.meter.get()?.read_at(&mut text, 0).ok()?;
+        cgroup::metered(std::str::from_utf8(&text[..length]).ok()?)
     }
 
     /// Waits for the sandbox's end.

@@ -153,6 +153,11 @@ fn introduce(pid: Pid, powers: Powers, id: u64) -> io::Result<()> {
 }
 
 impl Child {
+    /// The file that counts its processor time, where there is one.
+    pub(crate) fn meter(&self) -> Option<fs::File> {
+        self.group.meter()
+    }
+
     pub(crate) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
     }

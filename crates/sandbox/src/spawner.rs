@@ -174,6 +174,10 @@ impl Service {
             Request::Spawn { id, limits, binds, .. } => {
                 match spawn(&self.means, id, &limits, &binds, descriptors) {
                     Ok(child) => {
+                        if let Some(meter) = child.meter() {
+                            let report = Report::Metered { id };
+                            wire::send(self.socket.as_fd(), &report, &[meter.as_fd()])?;
+                        }
                         self.children.insert(id, child);
                     }
                     Err(reason) => self.tell(&Report::Failed { id, reason })?,

@@ -43,6 +43,8 @@ pub(crate) enum Report {
     Ready { cgroups: cgroup::Kind, problems: Vec<String> },
     /// A sandbox could not be made.
     Failed { id: u64, reason: String },
+    /// What counts a sandbox's processor time comes along.
+    Metered { id: u64 },
     /// A sandbox has ended, and nothing of it is left.
     Ended { id: u64, ended: Ended },
     /// What was asked for is done, or could not be; in the order in which it was asked.

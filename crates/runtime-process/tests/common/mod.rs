@@ -237,7 +237,7 @@ impl Function {
     }
 }
 
-async fn outcome(rest: ReplyBody) -> Outcome {
+pub(crate) async fn outcome(rest: ReplyBody) -> Outcome {
     match rest {
         ReplyBody::Complete(_, outcome) => outcome,
         ReplyBody::Running(mut stream) => {

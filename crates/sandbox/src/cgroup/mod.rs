@@ -139,6 +139,15 @@ impl Group {
         }
     }
 
+    /// The file that counts its processor time, where there is one.
+    pub(crate) fn meter(&self) -> Option<File> {
+        match self {
+            Self::None => None,
+            Self::V1(group) => group.meter().ok(),
+            Self::V2(group) => group.meter().ok(),
+        }
+    }
+
     /// Its processes; `None` where no group knows.
     pub(crate) fn processes(&self) -> Option<Vec<Pid>> {
         let text = match self {
@@ -177,6 +186,18 @@ fn read_key(path: &Path, key: &str) -> Option<u64> {
     let text = fs::read_to_string(path).ok()?;
     let mut lines = text.lines().filter_map(|line| line.split_once(' '));
     lines.find(|(name, _)| *name == key)?.1.trim().parse().ok()
+}
+
+/// Microseconds of processor time in the text of a meter: nanoseconds alone with version 1, lines
+/// `key number` with version 2.
+pub(crate) fn metered(text: &str) -> Option<u64> {
+    match text.trim().parse::<u64>() {
+        Ok(nanoseconds) => Some(nanoseconds / 1000),
+        Err(_) => {
+            let line = text.lines().find_map(|line| line.strip_prefix("usage_usec "))?;
+            line.trim().parse().ok()
+        }
+    }
 }
 
 /// Removes a directory of a group.

@@ -131,6 +131,10 @@ impl Group {
         write(&self.at("freezer")?.join("freezer.state"), state)
     }
 
+    pub(super) fn meter(&self) -> io::Result<File> {
+        File::open(self.at(COUNTS)?.join("cpuacct.usage"))
+    }
+
     pub(super) fn processes(&self) -> io::Result<String> {
         fs::read_to_string(self.at("pids")?.join("cgroup.procs"))
     }

@@ -143,6 +143,10 @@ impl Group {
         write(&self.directory.join("cgroup.freeze"), u8::from(frozen))
     }
 
+    pub(super) fn meter(&self) -> io::Result<fs::File> {
+        fs::File::open(self.directory.join("cpu.stat"))
+    }
+
     pub(super) fn processes(&self) -> io::Result<String> {
         fs::read_to_string(self.directory.join("cgroup.procs"))
     }
@@ -201,6 +205,9 @@ mod tests {
         fs::write(directory.join("memory.peak"), "4096\n").unwrap();
         let usage = Usage { out_of_memory: 1, cpu_us: Some(1234), memory_peak: Some(4096) };
         assert_eq!(group.usage(), usage);
+        let text = std::io::read_to_string(group.meter().unwrap()).unwrap();
+        assert_eq!(super::super::metered(&text), Some(1234));
+        assert_eq!(super::super::metered("1234567\n"), Some(1234));
         assert!(tree.make(7, &LIMITS).is_err(), "a group is never used twice");
     }
 

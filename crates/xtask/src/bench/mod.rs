@@ -14,6 +14,7 @@ mod node;
 mod process_first;
 mod process_hello;
 mod process_idle;
+mod process_provided;
 mod report;
 mod reset;
 mod sandbox;
@@ -71,6 +72,7 @@ const ALL: &[Bench] = &[
     memory::BENCH,
     idle::BENCH,
     process_hello::BENCH,
+    process_provided::BENCH,
     process_first::BENCH,
     process_idle::BENCH,
     sandbox::BENCH,
@@ -146,8 +148,9 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<Settings> {
 fn build() -> anyhow::Result<PathBuf> {
     // One by one, because together they would share the features of their dependencies.
     run_command(cargo().args(["build", "--release", "--package", "mayfly"]))?;
-    let bare = ["build", "--release", "--package", "xtask", "--bin", "bare-server"];
-    run_command(cargo().args(bare))?;
+    for bare in ["bare-server", "bare-runtime-api"] {
+        run_command(cargo().args(["build", "--release", "--package", "xtask", "--bin", bare]))?;
+    }
     let probe = ["build", "--release", "--package", "mayfly-sandbox", "--example", "sandbox-probe"];
     run_command(cargo().args(probe))?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);

@@ -27,6 +27,13 @@ async fn handler(event: LambdaEvent<Value>) -> Result<Value, Error> {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(Value::Null)
         }
+        "spin" => {
+            let began = std::time::Instant::now();
+            while began.elapsed() < Duration::from_millis(50) {
+                std::hint::spin_loop();
+            }
+            Ok(Value::Null)
+        }
         "print" => {
             println!("printed");
             eprintln!("and an error");
