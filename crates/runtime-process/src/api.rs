@@ -25,7 +25,7 @@ use crate::fault;
 use crate::frames::{Done, Told, WINDOW};
 use crate::link::Limits;
 use crate::log::Log;
-use crate::pool::Lease;
+use crate::pool::{Lease, Unbegun};
 use crate::sandboxed::{Hears, StartError, end_of, ended_early};
 
 /// Where it is served inside.
@@ -145,10 +145,10 @@ impl Api {
         exchange: &Arc<Exchange>,
         payload: Payload,
         lease: Lease,
-    ) -> Result<(), (Payload, Lease)> {
+    ) -> Result<(), Unbegun> {
         let mut state = self.lock();
         if state.closed {
-            return Err((payload, lease));
+            return Err(Box::new((payload, lease)));
         }
         let Payload::Event(event) = payload else {
             let fault = Fault::new(FaultCode::Internal, "a request is no event");

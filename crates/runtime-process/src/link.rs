@@ -18,7 +18,7 @@ use crate::exchange::{Exchange, Taker};
 use crate::fault;
 use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
 use crate::log::Log;
-use crate::pool::Lease;
+use crate::pool::{Lease, Unbegun};
 use crate::sandboxed::StartError;
 use crate::zygote::Zygote;
 
@@ -190,13 +190,13 @@ impl Link {
         exchange: &Arc<Exchange>,
         payload: Payload,
         lease: Lease,
-    ) -> Result<(), (Payload, Lease)> {
+    ) -> Result<(), Unbegun> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         exchange.taken_by(Arc::clone(self) as Arc<dyn Taker>, number);
         let upload = {
             let mut calls = self.calls();
             if calls.ended {
-                return Err((payload, lease));
+                return Err(Box::new((payload, lease)));
             }
             let streams =
                 matches!(&payload, Payload::Http(HttpRequest { body: Body::Stream(_), .. }));

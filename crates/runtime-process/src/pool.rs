@@ -96,6 +96,9 @@ pub(crate) struct Lease {
     ended: bool,
 }
 
+/// A call that has not begun, because its process has ended, with its place there.
+pub(crate) type Unbegun = Box<(Payload, Lease)>;
+
 impl Pool {
     /// An empty pool, with a task that ends idle processes and itself with the pool.
     pub(crate) fn new(starts: Box<dyn Starts>, uses: Use) -> Arc<Self> {
@@ -133,7 +136,8 @@ impl Pool {
             match process.begin(exchange, payload, lease) {
                 Ok(()) => return Ok(()),
                 // It ended while nobody called it.
-                Err((unbegun, lease)) => {
+                Err(unbegun) => {
+                    let (unbegun, lease) = *unbegun;
                     lease.lose();
                     payload = unbegun;
                 }

@@ -16,7 +16,7 @@ use crate::exchange::Exchange;
 use crate::frames::{Load, WINDOW};
 use crate::link::{Ender, Limits, Link};
 use crate::log::Log;
-use crate::pool::Lease;
+use crate::pool::{Lease, Unbegun};
 use crate::sandboxed::{
     self, Bare, Hears, Program, StartError, TASK, base_environment, ended_early, task,
 };
@@ -172,7 +172,7 @@ impl Process {
         exchange: &Arc<Exchange>,
         payload: Payload,
         lease: Lease,
-    ) -> Result<(), (Payload, Lease)> {
+    ) -> Result<(), Unbegun> {
         match &self.channel {
             Channel::Frames(link) => link.begin(exchange, payload, lease),
             Channel::Zygote(zygote) => zygote.begin(exchange, payload, lease),

@@ -20,7 +20,7 @@ use crate::exchange::Exchange;
 use crate::frames::{self, Kind};
 use crate::link::{Ender, Limits, Link, Unloaded, line};
 use crate::log::Log;
-use crate::pool::Lease;
+use crate::pool::{Lease, Unbegun};
 use crate::sandboxed::Hears;
 
 /// How long the end of a fork may take to be told after its socket has closed.
@@ -71,15 +71,15 @@ impl Zygote {
         exchange: &Arc<Exchange>,
         payload: Payload,
         lease: Lease,
-    ) -> Result<(), (Payload, Lease)> {
+    ) -> Result<(), Unbegun> {
         if self.closed.load(Ordering::Acquire) {
-            return Err((payload, lease));
+            return Err(Box::new((payload, lease)));
         }
         match self.fork() {
             Ok(link) => link.begin(exchange, payload, lease),
             Err(error) => {
                 tracing::debug!(%error, "fork a zygote");
-                Err((payload, lease))
+                Err(Box::new((payload, lease)))
             }
         }
     }

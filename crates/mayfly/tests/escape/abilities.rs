@@ -133,7 +133,7 @@ const FILES: Reasons = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn other_processes_are_neither_seen_nor_harmed() {
     for who in Who::all() {
-        let ground = Ground::new(who).await;
+        let ground = Ground::counted(who).await;
         ground.deploy(&python("attacker", &[("processes", "")])).await;
         let neighbour = ground.youngest_program();
         // It is there from now on.

@@ -35,12 +35,10 @@ pub(super) fn uvicorn(settings: &Settings) -> anyhow::Result<(Server, Option<Str
     let program = place.join("bin/uvicorn");
     if !program.exists() {
         let python = which("python3").context("python3 is not installed")?;
-        shell::run(
-            command(&python.display().to_string(), root()).args(["-m", "venv"]).arg(&place),
-        )?;
+        shell::run(command(python.display().to_string(), root()).args(["-m", "venv"]).arg(&place))?;
         let pip = place.join("bin/pip").display().to_string();
         let package = format!("uvicorn=={UVICORN}");
-        shell::run(command(&pip, root()).args(["install", "--quiet", &package]))?;
+        shell::run(command(pip, root()).args(["install", "--quiet", &package]))?;
     }
     let directory = root().join("bench").display().to_string();
     let arguments = |address: SocketAddr| {

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 /// An event such as the gateway makes of a request.
 const EVENT: &str = r#"{"version":"2.0","routeKey":"$default","rawPath":"/bench/value","rawQueryString":"","headers":{"host":"hello.localhost","accept":"*/*"},"requestContext":{"accountId":"000000000000","apiId":"hello","domainName":"hello.localhost","domainPrefix":"hello","http":{"method":"GET","path":"/bench/value","protocol":"HTTP/1.1","sourceIp":"127.0.0.1","userAgent":""},"requestId":"01a1fe75-cd26-72ed-8983-20ee3867c218","routeKey":"$default","stage":"$default","time":"21/Nov/2026:15:35:41 +0000","timeEpoch":1795275341000},"isBase64Encoded":false}"#;
 
+#[allow(clippy::print_stdout, reason = "the bench reads this line")]
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
