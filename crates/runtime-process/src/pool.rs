@@ -181,10 +181,13 @@ impl Pool {
             }
             receiver
         };
+        let mut patience = PATIENCE;
         loop {
-            if let Ok(found) = tokio::time::timeout(PATIENCE, &mut place).await {
+            if let Ok(found) = tokio::time::timeout(patience, &mut place).await {
                 return found.unwrap_or_else(|_| Err(lost()));
             }
+            // Many who wait long would look often.
+            patience = (patience * 2).min(PATIENCE * 16);
             let mut state = self.lock();
             state.waiting.retain(|waiting| !waiting.is_closed());
             if state.wants_more(self.uses.at_once as usize) {

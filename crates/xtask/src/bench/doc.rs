@@ -31,8 +31,9 @@ How it is measured:
 - Where a yardstick's program is missing, its row says so.
 
 The yardsticks: *bare* is a hyper server, on one thread, that returns the same bytes; *node* is
-`node:http`; *workerd* is the npm package of that name, with the same handler; *fork* is fork and
-exec of `true`.
+`node:http`; *workerd* is the npm package of that name, with the same handler; *uvicorn* is what
+`pip install uvicorn` brings, one worker, with an ASGI app; *puma* is one worker with one thread, with a
+Rack app; *bare loop* is Lambda's Runtime API with nothing behind it; *fork* is fork and exec of `true`.
 
 To repeat it: `cargo xtask bench --seconds 10`, then `cargo xtask bench --doc`. Memory for 10,000
 functions takes a while; `--functions 1000` is quicker.
