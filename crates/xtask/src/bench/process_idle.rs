@@ -1,7 +1,7 @@
 //! `process-idle`: what functions cost that ran once, and what is left after their keep-alive.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::memory_use::{METHOD, MemoryUse};
 use super::node::Node;
@@ -34,7 +34,6 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         }
         std::thread::sleep(SETTLE);
         let (before, processes) = (MemoryUse::of(node.pid())?, processes(&node));
-        let began = Instant::now();
         for index in 0..count {
             node.client(&format!("f{index}")).get("/bench/value")?;
         }
@@ -48,7 +47,8 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
             vec![held.total],
         );
         report.samples(format!("memory before, {language}"), "MB", vec![before.total]);
-        std::thread::sleep((KEEP_ALIVE + SETTLE).saturating_sub(began.elapsed()) + SETTLE);
+        // The last of them was called a moment ago.
+        std::thread::sleep(KEEP_ALIVE + SETTLE);
         let left = self::processes(&node) as f64 - processes as f64;
         let what = format!("processes left after the keep-alive, {language}");
         report.finding(what, Some(left), "", Some(Goal::AtMost(0.0)));
