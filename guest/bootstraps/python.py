@@ -213,6 +213,7 @@ def fork_for_each_call(handler):
         head, descriptors, _, _ = socket.recv_fds(host, HEAD.size, 1)
         if len(head) < HEAD.size or not descriptors:
             os._exit(0)
+        number = HEAD.unpack(head)[2]
         pid = os.fork()
         if pid == 0:
             # In its place, so that this process's own is out of reach.
@@ -226,7 +227,7 @@ def fork_for_each_call(handler):
             raise SystemExit(0)
         os.close(descriptors[0])
         _, status = os.waitpid(pid, 0)
-        host.sendall(frame(ENDED, 0, struct.pack("<i", os.waitstatus_to_exitcode(status))))
+        host.sendall(frame(ENDED, number, struct.pack("<i", os.waitstatus_to_exitcode(status))))
 
 
 def main():

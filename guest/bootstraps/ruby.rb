@@ -214,6 +214,7 @@ module Mayfly
         head, _, _, *controls = HOST.recvmsg(9, 0, 4096, scm_rights: true)
         descriptor = controls.flat_map(&:unix_rights).first
         exit!(0) if head.nil? || head.bytesize < 9 || descriptor.nil?
+        number = head.unpack("L<CL<").last
         pid = fork do
           # In its place, so that this process's own is out of reach.
           HOST.reopen(descriptor)
@@ -231,7 +232,7 @@ module Mayfly
         end
         descriptor.close
         _, status = Process.wait2(pid)
-        HOST.write(frame(ENDED, 0, [status.exitstatus || -status.termsig].pack("l<")))
+        HOST.write(frame(ENDED, number, [status.exitstatus || -status.termsig].pack("l<")))
       end
     end
 

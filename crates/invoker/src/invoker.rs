@@ -24,8 +24,6 @@ use crate::logs::FunctionLogs;
 const EVENT_BODY: usize = 6 << 20;
 /// How often functions that nobody calls are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
-/// For how many sweeps a function that nobody calls is kept.
-const KEEP: u64 = 6;
 
 /// The node's own limits.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +32,13 @@ pub struct Limits {
     pub function: u32,
     /// Most attempts at once of all functions.
     pub node: u32,
+    /// How long a function that nobody calls keeps its instances.
+    pub idle: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { function: 1000, node: 4000 }
+        Self { function: 1000, node: 4000, idle: Duration::from_secs(60) }
     }
 }
 
@@ -82,7 +82,8 @@ impl Invoker {
             loop {
                 interval.tick().await;
                 let Some(shared) = weak.upgrade() else { return };
-                shared.functions.sweep(KEEP);
+                let keep = shared.parts.limits.idle.as_secs().div_ceil(SWEEP.as_secs());
+                shared.functions.sweep(keep);
             }
         });
         Self { shared }

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::door::next_connection;
 use crate::exchange::{Exchange, LONGEST};
 use crate::fault;
 use crate::frames::{Done, Told, WINDOW};
@@ -101,8 +102,15 @@ impl Api {
             changed: Notify::new(),
             call: Notify::new(),
         });
-        tokio::spawn(accept(listener, Arc::downgrade(&api)));
-        tokio::spawn(Arc::clone(&api).watch(sandbox));
+        let (accept, watch) =
+            (accept(listener, Arc::downgrade(&api)), Arc::clone(&api).watch(sandbox));
+        // Until the process ends: the listener would keep the sandbox's network.
+        tokio::spawn(async move {
+            tokio::select! {
+                () = accept => {}
+                () = watch => {}
+            }
+        });
         Ok(api)
     }
 
@@ -446,16 +454,15 @@ impl Hears for Api {
     }
 }
 
-/// Serves connections until the API is gone.
+/// Serves connections.
 async fn accept(listener: TcpListener, api: Weak<Api>) {
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else { return };
-        let Some(api) = api.upgrade().filter(|api| !api.lock().closed) else { return };
+        let stream = next_connection(&listener).await;
         // Without it an answer in two packets waits for an acknowledgement.
         let _ = stream.set_nodelay(true);
-        let api = Arc::downgrade(&api);
+        let api = Weak::clone(&api);
         tokio::spawn(async move {
             let _place = place;
             let service = service_fn(move |request| {

@@ -30,9 +30,8 @@ use crate::sandboxed::Output;
 const NAMES: u16 = 53;
 /// Ports that are always served.
 const WEB: [u16; 2] = [80, 443];
-/// Ports that are served where every port is allowed: those that programs use. Another one is named in
-/// the manifest: `*:PORT`.
-/// Not those at which a function's own server may listen inside, such as 8080.
+/// Ports that are served where every port is allowed: those that programs use, but not those at which a
+/// function's own server may listen inside, such as 8080. The manifest names others: `*:PORT`.
 const USUAL: [u16; 38] = [
     21, 22, 25, 80, 110, 143, 389, 443, 465, 587, 636, 853, 873, 989, 990, 993, 995, 1433, 1521,
     1883, 2181, 3306, 4222, 4317, 4318, 5432, 5671, 5672, 6379, 6380, 6432, 8883, 9042, 9092, 9200,
@@ -40,12 +39,16 @@ const USUAL: [u16; 38] = [
 ];
 /// The addresses that stand for names: 198.18.0.0/15, which no network routes (RFC 2544).
 const FIRST: u32 = u32::from_be_bytes([198, 18, 0, 1]);
+/// Ports that a sandbox may have served: a message carries so many descriptors, and a few more.
+pub(crate) const MOST_PORTS: usize = 100;
 /// Names that are known at once; the oldest are forgotten.
 const MOST_NAMES: u32 = 4096;
 /// Seconds that an answer holds.
 const HOLDS: u32 = 60;
 /// Connections of one sandbox at once.
 const CONNECTIONS: usize = 256;
+/// How long to wait after a connection that could not be taken: nothing tells when the next can.
+const AGAIN: Duration = Duration::from_millis(50);
 /// Longest time until a connection stands.
 const CONNECTING: Duration = Duration::from_secs(30);
 
@@ -76,8 +79,6 @@ impl Way {
         }
         ports.sort_unstable();
         ports.dedup();
-        // A message carries so many descriptors.
-        ports.truncate(100);
         [Listen::Udp(NAMES)].into_iter().chain(ports.into_iter().map(Listen::Tcp)).collect()
     }
 }
@@ -165,6 +166,19 @@ impl Door {
     }
 }
 
+/// The next connection. What goes wrong with one, or with the node's descriptors, passes.
+pub(crate) async fn next_connection(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::warn!(%error, "take a connection of a sandbox");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
 impl Inside {
     fn names(&self) -> MutexGuard<'_, Names> {
         self.names.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
@@ -223,7 +237,7 @@ impl Inside {
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             while connections.try_join_next().is_some() {}
-            let Ok((stream, _)) = listener.accept().await else { return };
+            let stream = next_connection(&listener).await;
             let inside = Arc::clone(&self);
             connections.spawn(async move {
                 inside.connect(stream).await;

@@ -49,3 +49,9 @@ pub(crate) fn late(timeout: TimeSpan) -> Fault {
     let message = format!("the function did not finish within its timeout of {timeout}");
     Fault::new(FaultCode::Timeout, message)
 }
+
+/// The call's time was over before it had a process.
+pub(crate) fn not_ready() -> Fault {
+    let message = "the function's environment was not ready within its timeout";
+    Fault::new(FaultCode::Timeout, message)
+}

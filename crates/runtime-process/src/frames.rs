@@ -34,7 +34,8 @@ pub(crate) enum Kind {
     Event = 6,
     /// To it: the request's body broke off.
     Abort = 7,
-    /// To a zygote, with a socket: fork, and run there the call that comes over it.
+    /// To a zygote, with a socket: fork, and run there the call that comes over it. The frame's number is
+    /// the fork's.
     Fork = 8,
     /// From it: the function is loaded, as [`Ready`].
     Ready = 16,

@@ -1,8 +1,8 @@
 //! The connection to a bootstrap, over which many calls go at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -24,6 +24,8 @@ use crate::zygote::Zygote;
 
 /// Most bytes that are read before calls are looked at.
 const READ: usize = 256 << 10;
+/// Bytes that wait for a process to read them before bodies are no longer taken from callers.
+const BACKLOG: usize = 4 * WINDOW as usize;
 /// Largest piece of a request's body in one frame, in bytes.
 const PIECE: usize = 256 << 10;
 
@@ -33,6 +35,10 @@ pub(crate) struct Link {
     calls: Mutex<Calls>,
     /// Something is to be sent, or the link is to end.
     notify: Notify,
+    /// Bytes that the other side has not taken yet, beside `outgoing`.
+    unsent: AtomicUsize,
+    /// There are few of them, or there will be no more.
+    sent: Notify,
     closed: AtomicBool,
     next: AtomicU32,
     log: Log,
@@ -53,8 +59,9 @@ pub(crate) struct Limits {
 #[derive(Default)]
 struct Calls {
     running: HashMap<u32, Running>,
-    /// In the order in which they began, which is that of their deadlines.
-    deadlines: VecDeque<(Instant, u32)>,
+    /// Of calls that run, and of some that have ended. A call that waited long for its place has an
+    /// earlier one than others that began before it.
+    deadlines: BTreeSet<(Instant, u32)>,
     /// There will be no more.
     ended: bool,
 }
@@ -82,15 +89,15 @@ pub(crate) struct Unloaded {
 /// Knows how a process ended whose socket has closed.
 pub(crate) enum Ender {
     Sandbox(Arc<Sandbox>),
-    /// A fork, when so many had ended before.
-    Fork(Arc<Zygote>, u64),
+    /// A fork, by its number.
+    Fork(Arc<Zygote>, u32),
 }
 
 impl Ender {
     async fn end(&self) -> Ended {
         match self {
             Self::Sandbox(sandbox) => crate::sandboxed::end_of(sandbox).await,
-            Self::Fork(zygote, before) => zygote.end_of_fork(*before).await,
+            Self::Fork(zygote, number) => zygote.end_of_fork(*number).await,
         }
     }
 }
@@ -146,6 +153,8 @@ impl Unloaded {
             outgoing: Mutex::default(),
             calls: Mutex::default(),
             notify: Notify::new(),
+            unsent: AtomicUsize::new(0),
+            sent: Notify::new(),
             closed: AtomicBool::new(false),
             next: AtomicU32::new(1),
             log,
@@ -203,7 +212,7 @@ impl Link {
             let upload = streams.then(|| {
                 Arc::new(Upload { room: AtomicI64::new(WINDOW.into()), more: Notify::new() })
             });
-            calls.deadlines.push_back((exchange.deadline(), number));
+            calls.deadlines.insert((exchange.deadline(), number));
             let event = match &payload {
                 Payload::Event(event) => Some(event.clone()),
                 Payload::Http(_) => None,
@@ -265,6 +274,15 @@ impl Link {
         exchange: &Exchange,
     ) {
         while self.calls().running.contains_key(&number) {
+            // Whatever it says that it took: what it does not read is kept here.
+            let sent = self.sent.notified();
+            if self.unsent.load(Ordering::Relaxed) + self.outgoing().len() > BACKLOG {
+                tokio::select! {
+                    () = sent => {}
+                    () = upload.more.notified() => {}
+                }
+                continue;
+            }
             if upload.room.load(Ordering::Acquire) <= 0 {
                 upload.more.notified().await;
                 continue;
@@ -343,7 +361,7 @@ impl Link {
             match event.filter(|_| call.exchange.anew(self.limits.timeout.as_duration())) {
                 Some(event) => {
                     let exchange = Arc::clone(&call.exchange);
-                    call.lease.again(exchange, event);
+                    call.lease.again(exchange, event, self.log.clone());
                 }
                 None => self.fail(call, fault.clone(), certain, done),
             }
@@ -359,7 +377,7 @@ impl Link {
     async fn exchange(&self, stream: &UnixStream, incoming: &mut BytesMut) -> End {
         let mut sending = BytesMut::new();
         let mut timer = std::pin::pin!(tokio::time::sleep_until(Instant::now().into()));
-        let mut armed = false;
+        let mut armed: Option<Instant> = None;
         loop {
             {
                 let mut outgoing = self.outgoing();
@@ -376,12 +394,19 @@ impl Link {
                     Err(_) => sending.clear(),
                 }
             }
+            self.unsent.store(sending.len(), Ordering::Relaxed);
+            if sending.len() < BACKLOG {
+                self.sent.notify_waiters();
+            }
             if self.closed.load(Ordering::Relaxed) {
                 return End::Closed;
             }
-            if !armed && let Some(deadline) = self.next_deadline() {
+            // One that is armed for a call that has ended costs less than to arm it for each.
+            if let Some(deadline) = self.next_deadline()
+                && armed.is_none_or(|armed| deadline < armed)
+            {
                 timer.as_mut().reset(deadline.into());
-                armed = true;
+                armed = Some(deadline);
             }
             tokio::select! {
                 ready = stream.readable() => {
@@ -399,8 +424,8 @@ impl Link {
                 }
                 _ = stream.writable(), if !sending.is_empty() => {}
                 () = self.notify.notified() => tokio::task::yield_now().await,
-                () = &mut timer, if armed => {
-                    armed = false;
+                () = &mut timer, if armed.is_some() => {
+                    armed = None;
                     if self.expire() {
                         return End::Closed;
                     }
@@ -409,14 +434,14 @@ impl Link {
         }
     }
 
-    /// The deadline of the call that began first.
+    /// The first deadline of a call that runs.
     fn next_deadline(&self) -> Option<Instant> {
         let mut calls = self.calls();
-        while let Some((deadline, number)) = calls.deadlines.front() {
-            if calls.running.contains_key(number) {
-                return Some(*deadline);
+        while let Some((deadline, number)) = calls.deadlines.first().copied() {
+            if calls.running.contains_key(&number) {
+                return Some(deadline);
             }
-            calls.deadlines.pop_front();
+            calls.deadlines.pop_first();
         }
         None
     }
@@ -428,9 +453,9 @@ impl Link {
         loop {
             let call = {
                 let mut calls = self.calls();
-                match calls.deadlines.front().copied() {
+                match calls.deadlines.first().copied() {
                     Some((deadline, number)) if deadline <= now => {
-                        calls.deadlines.pop_front();
+                        calls.deadlines.pop_first();
                         calls.running.remove(&number)
                     }
                     _ => return false,

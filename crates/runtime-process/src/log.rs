@@ -13,19 +13,7 @@ const LONGEST_LINE: usize = 64 << 10;
 #[derive(Clone)]
 pub(crate) struct Log(pub(crate) Arc<dyn LogSink>);
 
-/// Hears nothing.
-struct Deaf;
-
-impl LogSink for Deaf {
-    fn write(&self, _: Option<InvocationId>, _: LogLevel, _: &str) {}
-}
-
 impl Log {
-    /// A log that nobody reads.
-    pub(crate) fn none() -> Self {
-        Self(Arc::new(Deaf))
-    }
-
     pub(crate) fn write(&self, invocation: Option<InvocationId>, level: LogLevel, message: &str) {
         self.0.write(invocation, level, message);
     }

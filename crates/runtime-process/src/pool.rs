@@ -10,6 +10,7 @@ use mayfly_types::Fault;
 use tokio::sync::oneshot;
 
 use crate::exchange::Exchange;
+use crate::fault;
 use crate::frames::Done;
 use crate::log::Log;
 use crate::pressure::Pressure;
@@ -218,8 +219,9 @@ impl Pool {
                 Err(fault) => {
                     // While others run, those who wait may still be served.
                     let all = state.members.is_empty() && state.starting == 0;
-                    let told = if all { state.waiting.len() } else { 1 };
-                    for waiting in state.waiting.drain(..).take(told).collect::<Vec<_>>() {
+                    let told = if all { state.waiting.len() } else { 1.min(state.waiting.len()) };
+                    for waiting in state.waiting.drain(..told) {
+                        // Whoever has left needs no answer.
                         let _ = waiting.send(Err(fault.clone()));
                     }
                 }
@@ -340,7 +342,7 @@ impl Lease {
     }
 
     /// The process ended before it began this call, which is begun in another.
-    pub(crate) fn again(mut self, exchange: Arc<Exchange>, event: EventRequest) {
+    pub(crate) fn again(mut self, exchange: Arc<Exchange>, event: EventRequest, log: Log) {
         self.end(false);
         let pool = self.pool.upgrade();
         tokio::spawn(async move {
@@ -351,8 +353,8 @@ impl Lease {
                 }
             };
             let ran = tokio::time::timeout_at(exchange.deadline().into(), run).await;
-            if let Err(fault) = ran.unwrap_or_else(|_| Err(lost())) {
-                exchange.failed(fault, true, Done::default(), &Log::none());
+            if let Err(fault) = ran.unwrap_or_else(|_| Err(fault::not_ready())) {
+                exchange.failed(fault, true, Done::default(), &log);
             }
         });
     }

@@ -1,8 +1,5 @@
 //! How much this host waits for its processors.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How long a measurement holds.
@@ -38,11 +35,7 @@ impl Pressure {
 
 /// Microseconds in which somebody waited, since the host's start.
 fn total() -> Option<u64> {
-    static FILE: OnceLock<Option<File>> = OnceLock::new();
-    let file = FILE.get_or_init(|| File::open("/proc/pressure/cpu").ok()).as_ref()?;
-    let mut text = [0u8; 256];
-    let length = file.read_at(&mut text, 0).ok()?;
-    of_text(std::str::from_utf8(&text[..length]).ok()?)
+    of_text(&std::fs::read_to_string("/proc/pressure/cpu").ok()?)
 }
 
 fn of_text(text: &str) -> Option<u64> {

@@ -57,7 +57,8 @@ pub(crate) struct Process {
     /// Whether it shall stand still, and whether it may do so already.
     rests: AtomicBool,
     resting: AtomicBool,
-    settling: tokio::sync::Mutex<()>,
+    /// Whether it stands still; held while that changes.
+    frozen: tokio::sync::Mutex<bool>,
 }
 
 struct Loaded {
@@ -93,7 +94,7 @@ impl Process {
             init: began.elapsed(),
             rests: AtomicBool::new(false),
             resting: AtomicBool::new(false),
-            settling: tokio::sync::Mutex::default(),
+            frozen: tokio::sync::Mutex::default(),
         })
     }
 
@@ -195,12 +196,12 @@ impl Process {
 
     /// Says whether it shall stand still; tells whether that is new. [`Process::settle`] does it.
     pub(crate) fn rest(&self, rests: bool) -> bool {
-        self.rests.swap(rests, Ordering::AcqRel) != rests
+        self.rests.swap(rests, Ordering::SeqCst) != rests
     }
 
-    /// Whether it may stand still.
+    /// Whether it may stand still, or be on its way to that.
     pub(crate) fn rests(&self) -> bool {
-        self.resting.load(Ordering::Acquire)
+        self.resting.load(Ordering::SeqCst)
     }
 
     /// Makes it stand still or go on, as was said last.
@@ -208,14 +209,16 @@ impl Process {
     /// # Errors
     /// When it has ended, or the host cannot do that.
     pub(crate) async fn settle(&self) -> std::io::Result<()> {
-        let _turn = self.settling.lock().await;
-        let rests = self.rests.load(Ordering::Acquire);
-        if self.resting.load(Ordering::Acquire) != rests {
-            // Before it happens, so that whoever takes the process meanwhile waits for its turn.
-            self.resting.store(true, Ordering::Release);
+        let mut frozen = self.frozen.lock().await;
+        // Told before it is looked what is wanted, as whoever takes the process says what is wanted before
+        // it looks whether it rests: so one of the two sees the other.
+        self.resting.store(true, Ordering::SeqCst);
+        let rests = self.rests.load(Ordering::SeqCst);
+        if *frozen != rests {
             self.sandbox.freeze(rests).await?;
-            self.resting.store(rests, Ordering::Release);
+            *frozen = rests;
         }
+        self.resting.store(*frozen, Ordering::SeqCst);
         Ok(())
     }
 }

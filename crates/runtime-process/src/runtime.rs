@@ -19,7 +19,7 @@ use mayfly_types::{
 };
 use tokio::sync::OnceCell;
 
-use crate::door::Way;
+use crate::door::{MOST_PORTS, Way};
 use crate::exchange::Exchange;
 use crate::fault;
 use crate::language::{Interpreter, Language, LanguageError};
@@ -104,8 +104,18 @@ impl Shared {
         Ok(Way::new(self.options.egress.clone(), policy))
     }
 
-    /// Refuses limits that are written and that nothing here would hold.
+    /// Refuses limits that are written and that nothing here would hold, and more ports than can be
+    /// served.
     fn check(&self, config: &FunctionConfig) -> Result<(), PrepareError> {
+        let ports = self.way(config).map_err(PrepareError::Platform)?.listen().len();
+        if ports > MOST_PORTS {
+            let message = format!(
+                "`egress` asks for {ports} ports, those of names and the web among them; a sandbox \
+                 serves {MOST_PORTS}"
+            );
+            let help = "list fewer, or divide the function";
+            return Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]));
+        }
         if self.options.spawner.cgroups() != CgroupKind::None {
             return Ok(());
         }
@@ -358,12 +368,8 @@ impl Instance for Processes {
             };
             let exchange = Exchange::new(id, deadline);
             let run = self.pool.run(&exchange, payload);
-            let late = || {
-                let message = "the function's environment was not ready within its timeout";
-                Fault::new(FaultCode::Timeout, message)
-            };
             let begun = tokio::time::timeout_at(deadline.into(), run).await;
-            let begun = begun.unwrap_or_else(|_| Err(late()));
+            let begun = begun.unwrap_or_else(|_| Err(fault::not_ready()));
             begun.map_err(|fault| failed(fault, began))?;
             exchange.reply().await
         })

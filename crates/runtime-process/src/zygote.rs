@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -35,8 +35,10 @@ pub(crate) struct Zygote {
     /// The fork that runs a call.
     current: Mutex<Weak<Link>>,
     closed: AtomicBool,
-    /// How many forks have ended, and how the last did.
-    exits: watch::Sender<(u64, Option<Exit>)>,
+    /// The number of the next fork.
+    next: AtomicU32,
+    /// Which fork ended last, and how.
+    exits: watch::Sender<(u32, Option<Exit>)>,
 }
 
 impl Zygote {
@@ -56,6 +58,7 @@ impl Zygote {
             limits,
             current: Mutex::new(Weak::new()),
             closed: AtomicBool::new(false),
+            next: AtomicU32::new(1),
             exits: watch::Sender::new((0, None)),
         });
         tokio::spawn(listen(Arc::downgrade(&zygote), stream, incoming, zygote.exits.clone()));
@@ -86,8 +89,9 @@ impl Zygote {
 
     fn fork(self: &Arc<Self>) -> io::Result<Arc<Link>> {
         let (ours, theirs) = UnixStream::pair()?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         let mut frame = BytesMut::new();
-        frames::add(&mut frame, Kind::Fork, 0, &[]);
+        frames::add(&mut frame, Kind::Fork, number, &[]);
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         let theirs = [theirs.as_fd()];
@@ -95,18 +99,17 @@ impl Zygote {
         // One frame at a time is under way, so there is room for it.
         let data = [io::IoSlice::new(&frame)];
         rustix::net::sendmsg(&self.socket, &data, &mut ancillary, SendFlags::NOSIGNAL)?;
-        let seen = self.exits.borrow().0;
-        let ender = Ender::Fork(Arc::clone(self), seen);
+        let ender = Ender::Fork(Arc::clone(self), number);
         let link =
             Unloaded::new(ours)?.serve(ender, self.log.clone(), self.limits, HandlerStyle::Event);
         *self.current.lock().unwrap_or_else(|e| e.into_inner()) = Arc::downgrade(&link);
         Ok(link)
     }
 
-    /// How the fork ended whose socket has closed, when so many had ended before.
-    pub(crate) async fn end_of_fork(&self, before: u64) -> Ended {
+    /// How a fork ended whose socket has closed.
+    pub(crate) async fn end_of_fork(&self, number: u32) -> Ended {
         let mut exits = self.exits.subscribe();
-        let told = tokio::time::timeout(LAST_WORDS, exits.wait_for(|(count, _)| *count > before));
+        let told = tokio::time::timeout(LAST_WORDS, exits.wait_for(|(last, _)| *last == number));
         let exit = match told.await {
             Ok(Ok(exits)) => exits.1,
             _ => None,
@@ -141,7 +144,7 @@ async fn listen(
     zygote: Weak<Zygote>,
     mut stream: tokio::net::UnixStream,
     mut incoming: BytesMut,
-    exits: watch::Sender<(u64, Option<Exit>)>,
+    exits: watch::Sender<(u32, Option<Exit>)>,
 ) {
     loop {
         let read = stream.read_buf(&mut incoming).await;
@@ -165,10 +168,7 @@ async fn listen(
                         code @ 0.. => Exit::Code(code),
                         signal => Exit::Signal(signal.saturating_neg()),
                     });
-                    exits.send_modify(|(count, last)| {
-                        *count += 1;
-                        *last = exit;
-                    });
+                    exits.send_replace((frame.call, exit));
                 }
                 Kind::Log => line(&zygote.log, None, &frame),
                 _ => {}

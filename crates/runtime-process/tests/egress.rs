@@ -6,6 +6,7 @@ mod common;
 use std::net::SocketAddr;
 
 use common::function;
+use mayfly_runtime_api::PrepareError;
 use mayfly_types::RuntimeKind;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -112,4 +113,21 @@ async fn a_function_without_egress_reaches_nothing_and_learns_why() {
     }
     let lines = function.lines.0.lock().unwrap();
     assert!(lines.iter().any(|(_, _, line)| line.contains("api.test may not be called")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_ports_than_a_sandbox_serves_are_refused() {
+    let of = |ports: u16| {
+        function(RuntimeKind::Python, &[("app.py", PYTHON)], move |config| {
+            config.egress = (0..ports).map(|n| format!("api.test:{}", 20_000 + n)).collect();
+        })
+    };
+    of(90).await.prepare().await.unwrap();
+    match of(120).await.prepare().await {
+        Err(PrepareError::Code(diagnostics)) => {
+            let message = &diagnostics[0].message;
+            assert!(message.contains("a sandbox serves 100"), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
 }

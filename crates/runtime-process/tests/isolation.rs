@@ -97,7 +97,7 @@ async fn each_call_is_a_fork_that_finds_what_the_first_found() {
         for way in
             ["", "leave", "", "exit", "", "raise", "", "loop", "", "memory", "", "kill parent", ""]
         {
-            if way == "memory" && !function.limited {
+            if way == "memory" && !function.bounds_memory() {
                 continue;
             }
             let answer = function.event(&instance, &json!({ "way": way }).to_string()).await;

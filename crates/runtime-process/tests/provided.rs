@@ -6,10 +6,13 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use common::{Function, body, function, function_of};
 use mayfly_runtime_api::{LogLevel, PrepareError, Reply};
-use mayfly_types::{ByteSize, FaultCode, FunctionConfig, HandlerStyle, RuntimeKind, TimeSpan};
+use mayfly_types::{
+    ByteSize, FaultCode, FunctionConfig, HandlerStyle, Isolation, RuntimeKind, TimeSpan,
+};
 use serde_json::{Value, json};
 
 fn repository() -> PathBuf {
@@ -58,6 +61,30 @@ async fn the_rust_client_answers_a_thousand_in_a_row_from_one_process() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ended_leaves_no_socket_behind() {
+    let function = rust(|config| config.isolation = Isolation::Invocation).await;
+    let instance = function.start().await;
+    let open = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let mut before = 0;
+    for n in 0..40 {
+        if n == 20 {
+            before = open();
+        }
+        function.event(&instance, "{}").await.unwrap();
+    }
+    // Nothing tells when the last has ended.
+    let mut after = open();
+    for _ in 0..1000 {
+        if after < before + 10 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        after = open();
+    }
+    panic!("{before} descriptors before 20 processes, {after} after them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn payloads_of_six_megabytes_go_both_ways_and_longer_ones_are_refused() {
     let function = rust(|_| ()).await;
     let instance = function.start().await;
@@ -89,7 +116,7 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
         assert!(lines.iter().any(|(_, _, line)| line.contains(log)), "{way}: {lines:?}");
         assert_eq!(function.event(&instance, "{\"way\":\"length\"}").await.unwrap(), "0", "{way}");
     }
-    if function.limited {
+    if function.bounds_memory() {
         // What it computes is metered by its group.
         let Reply::Event { rest, .. } =
             function.reply(&instance, "{\"way\":\"spin\"}").await.unwrap()

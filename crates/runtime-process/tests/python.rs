@@ -5,7 +5,7 @@ mod common;
 
 use common::function;
 use mayfly_runtime_api::{LogLevel, PrepareError};
-use mayfly_types::{ByteSize, FaultCode, Isolation, OutcomeStatus, RuntimeKind, TimeSpan};
+use mayfly_types::{ByteSize, FaultCode, Isolation, RuntimeKind, TimeSpan};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_handler_answers_from_one_process_call_after_call() {
@@ -87,8 +87,7 @@ def handler(event, context):
         config.memory = ByteSize::mb(128);
     })
     .await;
-    let instance = function.start().await;
-    for (way, code, log) in [
+    let ways = [
         ("raise", FaultCode::FunctionError, "KeyError: 'missing thing'"),
         ("exit", FaultCode::FunctionCrashed, "code 3"),
         ("abort", FaultCode::FunctionCrashed, "signal 6"),
@@ -99,21 +98,8 @@ def handler(event, context):
         ("set", FaultCode::InvalidResponse, "cannot be sent"),
         ("garbage", FaultCode::FunctionCrashed, "frame"),
         ("close", FaultCode::FunctionCrashed, ""),
-    ] {
-        // An ordinary user to whom no cgroup is delegated cannot bound memory.
-        if way == "memory" && !function.limited {
-            continue;
-        }
-        function.lines.0.lock().unwrap().clear();
-        let failure = function.event(&instance, &format!("{{\"way\":\"{way}\"}}")).await;
-        let failure = failure.expect_err(way);
-        assert_eq!(failure.fault.code, code, "{way}: {:?}", failure.fault);
-        assert_eq!(failure.outcome.status, OutcomeStatus::Fault(code), "{way}");
-        let lines = function.lines.0.lock().unwrap().clone();
-        assert!(lines.iter().any(|(_, _, line)| line.contains(log)), "{way}: {lines:?}");
-        assert!(!lines.iter().any(|(_, _, line)| line.contains("python.py")), "{way}: {lines:?}");
-        assert_eq!(function.event(&instance, "{}").await.unwrap(), "\"fine\"", "after {way}");
-    }
+    ];
+    function.fails_by(&ways, "python.py").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -180,13 +180,23 @@ async fn connect(
     options: &SpawnerOptions,
 ) -> Result<(Arc<UnixDatagram>, Child, cgroup::Kind, Vec<String>), SpawnError> {
     let (ours, theirs) = seqpacket()?;
-    let process = begin(options, theirs)?;
-    rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
-    let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
-    match receive(&socket).await? {
-        Some((Report::Ready { cgroups, problems }, _)) => Ok((socket, process, cgroups, problems)),
-        Some((Report::Failed { reason, .. }, _)) => Err(SpawnError::Host(reason)),
-        _ => Err(SpawnError::Host("the spawner ended at its start".into())),
+    let mut process = begin(options, theirs)?;
+    let first = async {
+        rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
+        let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
+        match receive(&socket).await? {
+            Some((Report::Ready { cgroups, problems }, _)) => Ok((socket, cgroups, problems)),
+            Some((Report::Failed { reason, .. }, _)) => Err(SpawnError::Host(reason)),
+            _ => Err(SpawnError::Host("the spawner ended at its start".into())),
+        }
+    };
+    match first.await {
+        Ok((socket, cgroups, problems)) => Ok((socket, process, cgroups, problems)),
+        Err(error) => {
+            // It ends, for nobody listens to it.
+            tokio::task::spawn_blocking(move || process.wait());
+            Err(error)
+        }
     }
 }
 

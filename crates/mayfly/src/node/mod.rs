@@ -161,6 +161,9 @@ impl Node {
         if let Some(node) = config.limits.node_concurrency {
             invoker_limits.node = node;
         }
+        if let Some(span) = config.limits.keep_alive {
+            invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
+        }
         let invoker = Invoker::new(InvokerParts {
             view: view.clone(),
             runtimes: runtimes.clone(),

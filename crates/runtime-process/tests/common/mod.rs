@@ -1,5 +1,6 @@
 //! A runtime without a node around it.
 #![allow(dead_code, reason = "each test is a program of its own and takes what it needs")]
+#![allow(clippy::print_stderr, reason = "a test says what it could not show")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,8 +17,8 @@ use mayfly_runtime_api::{
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
 use mayfly_types::{
-    AppKey, ByteSize, Digest, Fault, FunctionConfig, HandlerStyle, InvocationId, Isolation,
-    Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+    AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
+    Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
 };
 
 struct Code(PathBuf);
@@ -54,8 +55,7 @@ pub(crate) struct Function {
     /// Where its code is, on the host.
     pub(crate) code: PathBuf,
     pub(crate) lines: Arc<Lines>,
-    /// Whether this host holds limits of memory.
-    pub(crate) limited: bool,
+    limited: bool,
     _directory: tempfile::TempDir,
 }
 
@@ -133,6 +133,40 @@ pub(crate) async fn function_of(
 }
 
 impl Function {
+    /// Whether this host holds limits of memory, as a test needs it; says when it does not. An ordinary
+    /// user to whom no cgroup is delegated cannot bound memory.
+    pub(crate) fn bounds_memory(&self) -> bool {
+        if !self.limited {
+            eprintln!("NOT SHOWN: this host gives no cgroup, so no limit of memory was tried");
+        }
+        self.limited
+    }
+
+    /// Tries each way of failing: the event's `way`, the fault's code, and what a line of the log says.
+    /// After each the next call is fine, and no trace of an error goes through the file of the `bootstrap`.
+    pub(crate) async fn fails_by(&self, ways: &[(&str, FaultCode, &str)], bootstrap: &str) {
+        let instance = self.start().await;
+        for (way, code, log) in ways.iter().copied() {
+            if way == "memory" && !self.bounds_memory() {
+                continue;
+            }
+            self.lines.0.lock().unwrap().clear();
+            let failure = self.event(&instance, &format!("{{\"way\":\"{way}\"}}")).await;
+            let failure = failure.expect_err(way);
+            assert_eq!(failure.fault.code, code, "{way}: {:?}", failure.fault);
+            assert_eq!(failure.outcome.status, OutcomeStatus::Fault(code), "{way}");
+            let lines = self.lines.0.lock().unwrap().clone();
+            assert!(lines.iter().any(|(_, _, line)| line.contains(log)), "{way}: {lines:?}");
+            if code == FaultCode::FunctionError {
+                let message = &failure.fault.message;
+                assert!(!message.contains(log), "{way}: a caller learns what was thrown");
+                let told = lines.iter().any(|(_, _, line)| line.contains(bootstrap));
+                assert!(!told, "{way}: {lines:?}");
+            }
+            assert_eq!(self.event(&instance, "{}").await.unwrap(), "\"fine\"", "after {way}");
+        }
+    }
+
     pub(crate) async fn prepare(&self) -> Result<HandlerStyle, PrepareError> {
         let request = PrepareRequest {
             tenant: TenantName::fallback(),

@@ -3,7 +3,6 @@
 use super::load::{Check, Sample, load};
 use super::node::{Code, Node};
 use super::report::{Goal, Report};
-use super::server::Server;
 use super::{Bench, Settings, stats, yardsticks};
 
 pub(super) const BENCH: Bench =
@@ -48,25 +47,12 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         Contender::new("mayfly", node.address(), Check::Fresh),
         Contender::new("bare", bare.address, Check::Checked),
     ];
-    let mut servers: Vec<Server> = vec![bare];
-    let mut absent = Vec::new();
-    for (name, started) in
-        [("node", yardsticks::node(settings)), ("workerd", yardsticks::workerd(settings))]
-    {
-        match started {
-            Ok((server, version)) => {
-                contenders.push(Contender::new(name, server.address, Check::Checked));
-                report.version(name, version);
-                servers.push(server);
-            }
-            Err(error) => absent.push((name, format!("{error:#}"))),
-        }
-    }
-    take_turns(settings, &mut contenders)?;
-    write(&mut report, &contenders);
-    for (name, why) in absent {
-        report.missing(name, "requests/s", why);
-    }
+    compete(
+        settings,
+        &mut report,
+        &mut contenders,
+        [("node", yardsticks::node(settings)), ("workerd", yardsticks::workerd(settings))],
+    )?;
 
     let rates = |name: &str| {
         let contender = contenders.iter().find(|contender| contender.name == name);
@@ -85,6 +71,32 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
          one, as they are meant to.",
     );
     Ok(report)
+}
+
+/// Has contenders and those yardsticks that are installed take turns, and writes down what they did.
+pub(super) fn compete<const N: usize>(
+    settings: &Settings,
+    report: &mut Report,
+    contenders: &mut Vec<Contender>,
+    against: [(&'static str, yardsticks::Started); N],
+) -> anyhow::Result<()> {
+    let (mut servers, mut absent) = (Vec::new(), Vec::new());
+    for (name, started) in against {
+        match started {
+            Ok((server, version)) => {
+                contenders.push(Contender::new(name, server.address, Check::Checked));
+                report.version(name, version);
+                servers.push(server);
+            }
+            Err(error) => absent.push((name, format!("{error:#}"))),
+        }
+    }
+    take_turns(settings, contenders)?;
+    write(report, contenders);
+    for (name, why) in absent {
+        report.missing(name, "requests/s", why);
+    }
+    Ok(())
 }
 
 /// Loads each contender in turn, as often as there are rounds.

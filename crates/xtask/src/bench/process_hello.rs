@@ -1,10 +1,9 @@
 //! `process-hello`: how many requests a core answers, gateway and process together.
 
-use super::hello::{Contender, take_turns, write};
+use super::hello::{Contender, compete};
 use super::load::Check;
 use super::node::Node;
 use super::report::{Goal, Report};
-use super::server::Server;
 use super::{Bench, Settings, stats, yardsticks};
 use crate::shell::root;
 
@@ -24,26 +23,16 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         let contender = Contender::new(language, node.address(), Check::Checked);
         contenders.push(Contender { app: language, ..contender });
     }
-    let (mut servers, mut absent): (Vec<Server>, Vec<_>) = (Vec::new(), Vec::new());
-    for (name, started) in [
-        ("node", yardsticks::node(settings)),
-        ("uvicorn", yardsticks::uvicorn(settings)),
-        ("puma", yardsticks::puma(settings)),
-    ] {
-        match started {
-            Ok((server, version)) => {
-                contenders.push(Contender::new(name, server.address, Check::Checked));
-                report.version(name, version);
-                servers.push(server);
-            }
-            Err(error) => absent.push((name, format!("{error:#}"))),
-        }
-    }
-    take_turns(settings, &mut contenders)?;
-    write(&mut report, &contenders);
-    for (name, why) in absent {
-        report.missing(name, "requests/s", why);
-    }
+    compete(
+        settings,
+        &mut report,
+        &mut contenders,
+        [
+            ("node", yardsticks::node(settings)),
+            ("uvicorn", yardsticks::uvicorn(settings)),
+            ("puma", yardsticks::puma(settings)),
+        ],
+    )?;
     let rates = |name: &str| {
         let contender = contenders.iter().find(|contender| contender.name == name);
         contender.map(|contender| contender.of(|sample| sample.rate))

@@ -10,6 +10,9 @@ use super::Settings;
 use super::server::Server;
 use crate::shell::{self, command, root, which};
 
+/// A server that runs, and its version.
+pub(super) type Started = anyhow::Result<(Server, Option<String>)>;
+
 /// The version of workerd's npm package.
 const WORKERD: &str = "1.20261117.1";
 
@@ -19,7 +22,7 @@ pub(super) fn bare(settings: &Settings) -> anyhow::Result<Server> {
 }
 
 /// The yardstick *node* and its version.
-pub(super) fn node(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+pub(super) fn node(settings: &Settings) -> Started {
     let program = which("node").context("node is not installed")?;
     let script = root().join("bench/node-server.mjs").display().to_string();
     let version = shell::version(&program, "--version");
@@ -30,7 +33,7 @@ pub(super) fn node(settings: &Settings) -> anyhow::Result<(Server, Option<String
 const UVICORN: &str = "0.34.0";
 
 /// The yardstick *uvicorn* and its version, with what `pip install uvicorn` brings.
-pub(super) fn uvicorn(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+pub(super) fn uvicorn(settings: &Settings) -> Started {
     let place = settings.work.join("uvicorn");
     let program = place.join("bin/uvicorn");
     if !program.exists() {
@@ -52,7 +55,7 @@ pub(super) fn uvicorn(settings: &Settings) -> anyhow::Result<(Server, Option<Str
 }
 
 /// The yardstick *puma* and its version: one worker, one thread, as one instance has.
-pub(super) fn puma(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+pub(super) fn puma(settings: &Settings) -> Started {
     let program = which("puma").context("puma is not installed: `apt-get install puma`")?;
     let app = root().join("bench/puma.ru").display().to_string();
     let arguments = |address: SocketAddr| {
@@ -65,7 +68,7 @@ pub(super) fn puma(settings: &Settings) -> anyhow::Result<(Server, Option<String
 }
 
 /// The yardstick *workerd* and its version.
-pub(super) fn workerd(settings: &Settings) -> anyhow::Result<(Server, Option<String>)> {
+pub(super) fn workerd(settings: &Settings) -> Started {
     let program = workerd_program(&settings.work)?;
     let config = root().join("bench/workerd.capnp").display().to_string();
     let arguments = |address: SocketAddr| {
