@@ -26,6 +26,14 @@ const ways = {
     const held = new Map();
     for (;;) held.set(Symbol(), held.size);
   },
+  caught: () => {
+    const held = [];
+    try {
+      for (;;) held.push(new Uint8Array(1 << 20).fill(1));
+    } catch (error) {
+      return error.name;
+    }
+  },
   "array-in-one": () => new Array(1 << 28).fill(0),
   "buffer-in-one": () => new ArrayBuffer(1 << 30),
   "string-in-one": () => "x".repeat(1 << 29).replace("x", "y"),
@@ -33,6 +41,7 @@ const ways = {
 export default {
   fetch(request) {
     const held = ways[new URL(request.url).pathname.split("/").pop()]();
-    return new Response(`${typeof held} ${held.length ?? held.byteLength}`);
+    // What is too long to be told is still held here.
+    return new Response(`${typeof held} ${held.length ?? held.byteLength} ${held}`.slice(0, 99));
   },
 };
