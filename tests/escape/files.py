@@ -9,6 +9,7 @@ from attempt import Denied, attacks
 
 attack, handler = attacks()
 
+TMP = os.environ.get("TMPDIR", "/tmp")
 # All but the host's programs.
 TOPS = ["/etc", "/var", "/tmp", "/dev/shm", "/proc", "/root", "/home", "/run", "/opt", "/srv", "/mnt", "/media", "/data"]
 
@@ -118,11 +119,11 @@ def way_out_by_the_directory_of_init(world):
 
 @attack
 def way_out_by_a_link(world):
-    os.symlink("/proc/self/root/../../etc/shadow", "/tmp/link")
+    os.symlink("/proc/self/root/../../etc/shadow", f"{TMP}/link")
     try:
-        return read("/tmp/link")
+        return read(f"{TMP}/link")
     finally:
-        os.unlink("/tmp/link")
+        os.unlink(f"{TMP}/link")
 
 
 @attack
@@ -191,8 +192,8 @@ def virtual_machines(world):
 
 @attack
 def made_memory_device(world):
-    os.mknod("/tmp/mem", stat.S_IFCHR | 0o600, os.makedev(1, 1))
-    os.unlink("/tmp/mem")
+    os.mknod(f"{TMP}/mem", stat.S_IFCHR | 0o600, os.makedev(1, 1))
+    os.unlink(f"{TMP}/mem")
 
 
 @attack
@@ -203,8 +204,8 @@ def made_null_device(world):
 
 @attack
 def made_disk(world):
-    os.mknod("/tmp/disk", stat.S_IFBLK | 0o600, os.stat(world["disk"]).st_rdev if os.path.exists(world["disk"]) else os.makedev(254, 0))
-    os.unlink("/tmp/disk")
+    os.mknod(f"{TMP}/disk", stat.S_IFBLK | 0o600, os.stat(world["disk"]).st_rdev if os.path.exists(world["disk"]) else os.makedev(254, 0))
+    os.unlink(f"{TMP}/disk")
 
 
 @attack
@@ -315,13 +316,13 @@ def setuid_program(world):
 @attack
 def own_setuid_program(world):
     """A copy of a program that belongs to somebody else."""
-    shutil.copy("/usr/bin/id", "/tmp/id")
+    shutil.copy("/usr/bin/id", f"{TMP}/id")
     try:
-        os.chmod("/tmp/id", 0o4755)
-        os.chown("/tmp/id", 0, 0)
-        return subprocess.run(["/tmp/id", "-u"], capture_output=True, text=True).stdout.strip()
+        os.chmod(f"{TMP}/id", 0o4755)
+        os.chown(f"{TMP}/id", 0, 0)
+        return subprocess.run([f"{TMP}/id", "-u"], capture_output=True, text=True).stdout.strip()
     finally:
-        os.unlink("/tmp/id")
+        os.unlink(f"{TMP}/id")
 
 
 @attack
@@ -341,8 +342,8 @@ def more_groups(world):
 
 @attack
 def file_of_another_user(world):
-    open("/tmp/owned", "w")
+    open(f"{TMP}/owned", "w")
     try:
-        os.chown("/tmp/owned", 0, 0)
+        os.chown(f"{TMP}/owned", 0, 0)
     finally:
-        os.unlink("/tmp/owned")
+        os.unlink(f"{TMP}/owned")

@@ -2,10 +2,11 @@
 
 import os
 
-with open("/tmp/secret", "w") as file:
+PLACE = os.environ["TMPDIR"] + "/secret"
+with open(PLACE, "w") as file:
     file.write(os.environ["SECRET"])
 
 
 def handler(event, context):
-    with open("/tmp/secret") as file:
+    with open(PLACE) as file:
         return "well" if file.read() == os.environ["SECRET"] else "robbed"

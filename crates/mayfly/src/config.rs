@@ -13,10 +13,22 @@ use serde::Deserialize;
 pub(crate) struct Config {
     /// Apps answer at `APP.BASE`.
     pub(crate) base: Option<String>,
+    pub(crate) sandbox: Sandbox,
     pub(crate) egress: Egress,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,
     pub(crate) runtimes: Runtimes,
+}
+
+/// Which sandboxes will do for processes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Sandbox {
+    /// Whole ones; a host that makes none runs no processes.
+    #[default]
+    Whole,
+    /// What the host can hold, where it makes no whole ones.
+    Reduced,
 }
 
 /// The interpreters of process runtimes, where those in `PATH` are not the ones.

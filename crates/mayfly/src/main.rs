@@ -12,12 +12,10 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     // The child that prepares a function is bounded before it reads anything: it takes no arguments
     // and starts nothing of the platform.
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
+    let mut arguments = std::env::args_os().skip(1);
+    match arguments.next().as_ref().and_then(|first| first.to_str()) {
         Some(node::PREPARE_JS) => return mayfly_runtime_isolate::prepare_child(),
-        Some(node::SPAWNER) => {
-            return mayfly_sandbox::spawner_main(&arguments.next().unwrap_or_default());
-        }
+        Some(node::SPAWNER) => return mayfly_sandbox::spawner_main(arguments),
         _ => {}
     }
     cli::main()

@@ -6,11 +6,12 @@
 mod common;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use common::{Killed, MAYFLY, deploy_guests, node, serve};
-use mayfly_testkit::{App, Client, Output, RequestBody, Upstream, within};
+use common::dev::Dev;
+use common::{MAYFLY, deploy_guests, node, serve};
+use mayfly_testkit::{App, RequestBody, Upstream, within};
 use serde_json::json;
 
 fn answering(text: &str) -> String {
@@ -286,59 +287,12 @@ async fn weights_share_the_traffic_between_releases() {
     assert_eq!(client.get("/").await.text(), "old");
 }
 
-/// `mayfly dev` on a path, with what it says.
-struct Dev {
-    _child: Killed,
-    out: Output,
-    client: Client,
-    position: usize,
-}
-
-impl Dev {
-    async fn start(path: &Path, data: &Path) -> Self {
-        let mut child = Command::new(MAYFLY)
-            .arg("dev")
-            .arg(path)
-            .args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
-            .arg(data)
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let out = Output::read(child.stdout.take().unwrap());
-        let child = Killed(child);
-        let ingress = out.line(0, |line| {
-            line.trim().strip_prefix("ingress")?.trim().strip_prefix("http://")?.parse().ok()
-        });
-        let (address, position) = within("the dev server", ingress).await.expect("it ended");
-        Self { _child: child, out, client: Client::new(address), position }
-    }
-
-    /// Waits for a line with `text` after those that were waited for before.
-    async fn says(&mut self, text: &str) -> String {
-        let line =
-            self.out.line(self.position, |line| line.contains(text).then(|| line.to_owned()));
-        let said = within(&format!("a line with `{text}`"), line).await;
-        let (line, position) = said.unwrap_or_else(|| panic!("it ended: {}", self.out.text()));
-        self.position = position;
-        line
-    }
-
-    async fn get(&self, path: &str) -> mayfly_testkit::Answer {
-        let request = http::Request::builder().uri(path).header("host", "any.example");
-        let request = request.body(RequestBody::empty()).unwrap();
-        self.client.send(request).await.unwrap().collect().await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn dev_serves_one_file_and_follows_it() {
     let app = App::new().file("hello.js", answering("one"));
     let data = tempfile::tempdir().unwrap();
     let file = app.directory().join("hello.js");
-    let mut dev = Dev::start(&file, &data.path().join("data")).await;
+    let mut dev = Dev::start(MAYFLY.as_ref(), &file, &data.path().join("data")).await;
     dev.says("ready").await;
     assert_eq!(dev.get("/any/path").await.text(), "one");
 

@@ -10,5 +10,6 @@ mod escape {
     mod ends;
     mod ground;
     mod host;
+    mod reduced;
     mod resources;
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    mayfly_sandbox::spawner_main(&std::env::args().nth(1).unwrap_or_default())
+    mayfly_sandbox::spawner_main(std::env::args_os().skip(1))
 }

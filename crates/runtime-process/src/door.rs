@@ -18,7 +18,7 @@ use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record, RecordType};
 use mayfly_egress::{ConnectError, Egress, Policy};
 use mayfly_runtime_api::LogLevel;
-use mayfly_sandbox::Listen;
+use mayfly_sandbox::{Listen, Network};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
@@ -57,6 +57,7 @@ const CONNECTING: Duration = Duration::from_secs(30);
 pub(crate) struct Way {
     egress: Egress,
     policy: Arc<Policy>,
+    network: Network,
 }
 
 /// The sockets of a sandbox whose function calls nobody, or the web alone.
@@ -65,8 +66,13 @@ pub(crate) fn usual_sockets() -> Vec<Listen> {
 }
 
 impl Way {
-    pub(crate) fn new(egress: Egress, policy: Policy) -> Self {
-        Self { egress, policy: Arc::new(policy) }
+    pub(crate) fn new(egress: Egress, policy: Policy, network: Network) -> Self {
+        Self { egress, policy: Arc::new(policy), network }
+    }
+
+    /// How far the sandbox's own sockets reach.
+    pub(crate) fn network(&self) -> Network {
+        self.network
     }
 
     /// The sockets that a sandbox needs for it. Those of the web are always there, to say why a
@@ -133,7 +139,7 @@ impl Names {
 }
 
 impl Door {
-    /// Opens it on the sockets of [`Way::listen`], in that order.
+    /// Opens it on the sockets of [`Way::listen`], in that order; a reduced sandbox has none.
     pub(crate) fn open(
         way: Way,
         sockets: Vec<OwnedFd>,
@@ -141,10 +147,12 @@ impl Door {
         output: &Output,
     ) -> io::Result<Self> {
         let mut sockets = sockets.into_iter();
-        let names = sockets.next().ok_or(io::ErrorKind::NotFound)?;
-        let names = std::net::UdpSocket::from(names);
-        names.set_nonblocking(true)?;
-        let names = UdpSocket::from_std(names)?;
+        let names = sockets.next().map(|names| {
+            let names = std::net::UdpSocket::from(names);
+            names.set_nonblocking(true)?;
+            UdpSocket::from_std(names)
+        });
+        let names = names.transpose()?;
         let listeners = sockets.map(|socket| {
             let listener = std::net::TcpListener::from(socket);
             listener.set_nonblocking(true)?;
@@ -155,7 +163,9 @@ impl Door {
         let inside = Arc::new(Inside { way, names: Mutex::default(), log, output });
         let task = tokio::spawn(async move {
             let mut tasks = JoinSet::new();
-            tasks.spawn(Arc::clone(&inside).answer(names));
+            if let Some(names) = names {
+                tasks.spawn(Arc::clone(&inside).answer(names));
+            }
             let places = Arc::new(Semaphore::new(CONNECTIONS));
             for listener in listeners {
                 tasks.spawn(Arc::clone(&inside).accept(listener, Arc::clone(&places)));
@@ -254,7 +264,7 @@ impl Inside {
             None => IpAddr::V4(*to.ip()).to_string(),
         };
         let deadline = Instant::now() + CONNECTING;
-        let Way { egress, policy } = &self.way;
+        let Way { egress, policy, .. } = &self.way;
         match egress.connect(policy, &host, to.port(), deadline).await {
             Ok(mut outside) => {
                 let _ = stream.set_nodelay(true);

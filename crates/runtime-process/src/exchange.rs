@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
 }
 
 struct State {
+    /// How long it may run, and until when.
+    time: Duration,
     deadline: Instant,
     /// How often it was handed in.
     tries: u32,
@@ -71,10 +73,12 @@ enum First {
 
 impl Exchange {
     pub(crate) fn new(id: InvocationId, deadline: Instant) -> Arc<Self> {
+        let now = Instant::now();
         let state = State {
+            time: deadline.saturating_duration_since(now),
             deadline,
             tries: 1,
-            began: Instant::now(),
+            began: now,
             first: None,
             answered: false,
             pieces: VecDeque::new(),
@@ -114,18 +118,24 @@ impl Exchange {
         self.lock().deadline
     }
 
-    /// Gives it its whole time again, for it has not begun; tells whether that may be.
-    pub(crate) fn anew(&self, timeout: Duration) -> bool {
+    /// How long it may run.
+    pub(crate) fn time(&self) -> Duration {
+        self.lock().time
+    }
+
+    /// It did not begin where it was; tells whether it may begin elsewhere.
+    pub(crate) fn anew(&self) -> bool {
         let mut state = self.lock();
-        state.deadline = Instant::now() + timeout;
         state.tries += 1;
         state.tries < TRIES
     }
 
-    /// It has a process, which was started for it if `cold`, in so much time.
+    /// It has a process, which was started for it if `cold`, in so much time. Its own time begins: what
+    /// it waited for that was not its function's doing.
     pub(crate) fn placed(&self, cold: bool, init: Duration) {
         let mut state = self.lock();
         state.began = Instant::now();
+        state.deadline = state.began + state.time;
         state.outcome.cold |= cold;
         if cold {
             state.outcome.init_us += init.as_micros() as u64;

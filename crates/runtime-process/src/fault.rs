@@ -50,8 +50,7 @@ pub(crate) fn late(timeout: TimeSpan) -> Fault {
     Fault::new(FaultCode::Timeout, message)
 }
 
-/// The call's time was over before it had a process.
+/// The call waited for a process for too long.
 pub(crate) fn not_ready() -> Fault {
-    let message = "the function's environment was not ready within its timeout";
-    Fault::new(FaultCode::Timeout, message)
+    Fault::new(FaultCode::Unavailable, "no environment of the function was free in time")
 }

@@ -21,4 +21,4 @@ mod stem;
 mod zygote;
 
 pub use language::{Interpreter, LanguageError};
-pub use runtime::{Options, ProcessRuntime};
+pub use runtime::{Options, ProcessRuntime, Unheld};

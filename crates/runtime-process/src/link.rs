@@ -358,7 +358,7 @@ impl Link {
         running.sort_unstable_by_key(|(number, _)| *number);
         for (at, (_, mut call)) in running.into_iter().enumerate() {
             let event = call.event.take().filter(|_| at > 0 || !first_began);
-            match event.filter(|_| call.exchange.anew(self.limits.timeout.as_duration())) {
+            match event.filter(|_| call.exchange.anew()) {
                 Some(event) => {
                     let exchange = Arc::clone(&call.exchange);
                     call.lease.again(exchange, event, self.log.clone());

@@ -31,6 +31,8 @@ const WARY: u32 = 1000;
 const WARY_AT_FIRST: u32 = 100;
 /// So many at most.
 const AHEAD: u32 = 4;
+/// How much longer than it may run a call waits for a process: a start may take so long.
+pub(crate) const WAITING: Duration = Duration::from_secs(10);
 /// How often processes that wait are looked through.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long a process waits for a call before it is made to stand still.
@@ -352,7 +354,7 @@ impl Lease {
                     None => Err(lost()),
                 }
             };
-            let ran = tokio::time::timeout_at(exchange.deadline().into(), run).await;
+            let ran = tokio::time::timeout(exchange.time() + WAITING, run).await;
             if let Err(fault) = ran.unwrap_or_else(|_| Err(fault::not_ready())) {
                 exchange.failed(fault, true, Done::default(), &log);
             }

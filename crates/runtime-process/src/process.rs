@@ -101,20 +101,25 @@ impl Process {
     async fn of_language(start: &Start<'_>, stems: &Arc<Stems>) -> Result<Loaded, StartError> {
         let config = start.config;
         let Stem { bare, mut unloaded } = stems.take(start.code, config, &start.way).await?;
-        let made = bare.of(start.way.clone(), &start.log)?;
+        let mut made = bare.of(start.way.clone(), &start.log)?;
         let handler = config.handler.as_deref().unwrap_or_default();
         let zygote = config.isolation == Isolation::Invocation && stems.language.forks();
+        let named = |inside: &String| made.sandbox.named(inside);
+        let environment = start.environment.iter();
+        let environment = environment.map(|(name, value)| (name.clone(), named(value))).collect();
         let load = Load {
-            directory: TASK,
+            directory: &made.sandbox.named(TASK),
             entry: &config.entry,
             handler,
-            environment: start.environment,
+            environment: &environment,
             context: start.context,
             window: WINDOW,
             zygote,
         };
         let Some(style) = unloaded.load(&load, &start.log).await? else {
-            return Err(ended_early(&made.sandbox).await);
+            let error = ended_early(&made.sandbox).await;
+            made.said_all().await;
+            return Err(error);
         };
         let (sandbox, log, limits) = (Arc::clone(&made.sandbox), start.log.clone(), limits(config));
         let channel = if zygote {
@@ -144,6 +149,7 @@ impl Process {
             binds: vec![task(start.code)],
             socket: None,
             listen: own.chain(start.way.listen()).collect(),
+            network: start.way.network(),
         };
         let bare = Bare::start(start.spawner, program, sandboxed::limits(start.config));
         let mut bare = bare.await.map_err(of_program)?;
@@ -151,7 +157,7 @@ impl Process {
             .take_socket()
             .ok_or_else(|| StartError::Broken("the sandbox handed out no listener".into()))?;
         let listener = std::net::TcpListener::from(listener);
-        let made = bare.of(start.way.clone(), &start.log)?;
+        let mut made = bare.of(start.way.clone(), &start.log)?;
         let sandbox = Arc::clone(&made.sandbox);
         let (log, limits) = (start.log.clone(), limits(start.config));
         let api = Api::serve(listener, sandbox, log, limits, start.context.clone())?;
@@ -159,7 +165,12 @@ impl Process {
         let _ = made.output.set(hears);
         // From here on it is closed if the function is not ready in time.
         let channel = Channel::Api(Arc::clone(&api));
-        api.ready(&made.sandbox).await?;
+        if let Err(error) = api.ready(&made.sandbox).await {
+            if let StartError::Broken(_) = error {
+                made.said_all().await;
+            }
+            return Err(error);
+        }
         let style = HandlerStyle::Event;
         Ok(Loaded { sandbox: made.sandbox, channel, style, door: made.door })
     }

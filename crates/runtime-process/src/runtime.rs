@@ -12,7 +12,7 @@ use mayfly_runtime_api::{
     Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload, PrepareError,
     PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
-use mayfly_sandbox::{CgroupKind, Spawner};
+use mayfly_sandbox::{CgroupKind, Network, Spawner};
 use mayfly_types::{
     Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Isolation, Outcome,
     OutcomeStatus, Revision, RuntimeKind,
@@ -24,7 +24,7 @@ use crate::exchange::Exchange;
 use crate::fault;
 use crate::language::{Interpreter, Language, LanguageError};
 use crate::log::Log;
-use crate::pool::{Pool, Starts, Use};
+use crate::pool::{Pool, Starts, Use, WAITING};
 use crate::process::{Kind, Process, Start};
 use crate::sandboxed::StartError;
 use crate::stem::Stems;
@@ -55,6 +55,17 @@ pub struct Options {
     pub code: Arc<dyn CodeStore>,
     /// How long a process waits for its next call before it is ended.
     pub idle: Duration,
+    /// What becomes of functions that ask for what this host cannot hold.
+    pub unheld: Unheld,
+}
+
+/// What becomes of a function whose manifest says what this host cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unheld {
+    /// Its deployment is refused.
+    Refused,
+    /// It runs, and its deployment says what is not held: for authors who run their own code.
+    Noted,
 }
 
 /// One of the process runtimes.
@@ -84,7 +95,9 @@ impl Shared {
             }
             let (at, bootstraps) =
                 (self.options.interpreter.clone(), self.options.bootstraps.clone());
-            let (spawner, most) = (self.options.spawner.clone(), self.options.stems);
+            let spawner = self.options.spawner.clone();
+            // A reduced sandbox sees no more files later.
+            let most = if spawner.reduced().is_some() { 0 } else { self.options.stems };
             let silent = move |error: String| LanguageError::Silent(kind.as_str(), error);
             let found = tokio::task::spawn_blocking(move || {
                 let language = Language::find(kind, &at)?;
@@ -101,33 +114,75 @@ impl Shared {
     fn way(&self, config: &FunctionConfig) -> Result<Way, Fault> {
         let policy = Policy::new(&config.egress);
         let policy = policy.map_err(|e| Fault::new(FaultCode::Internal, e.to_string()))?;
-        Ok(Way::new(self.options.egress.clone(), policy))
+        let open = self.options.spawner.reduced().is_some() && !config.egress.is_empty();
+        let network = match (open, self.options.unheld) {
+            (true, Unheld::Noted) => Network::Host,
+            _ => Network::Caught,
+        };
+        Ok(Way::new(self.options.egress.clone(), policy, network))
     }
 
-    /// Refuses limits that are written and that nothing here would hold, and more ports than can be
-    /// served.
-    fn check(&self, config: &FunctionConfig) -> Result<(), PrepareError> {
+    /// Refuses more ports than can be served, and what is written and nothing here would hold; else tells
+    /// of the latter.
+    fn check(&self, config: &FunctionConfig) -> Result<Vec<String>, PrepareError> {
+        let refused = |message: String, help: &str| {
+            Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]))
+        };
         let ports = self.way(config).map_err(PrepareError::Platform)?.listen().len();
         if ports > MOST_PORTS {
             let message = format!(
                 "`egress` asks for {ports} ports, those of names and the web among them; a sandbox \
                  serves {MOST_PORTS}"
             );
-            let help = "list fewer, or divide the function";
-            return Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]));
+            return refused(message, "list fewer, or divide the function");
         }
-        if self.options.spawner.cgroups() != CgroupKind::None {
-            return Ok(());
-        }
-        let written = [("memory", config.written.memory), ("cpu", config.written.cpu)];
+        let spawner = &self.options.spawner;
+        let bounded = spawner.cgroups() != CgroupKind::None;
+        let reduced = spawner.reduced().is_some();
+        let written = [
+            ("memory", config.written.memory && !bounded),
+            ("cpu", config.written.cpu && !bounded),
+            ("egress", reduced && !config.egress.is_empty()),
+        ];
         let unheld: Vec<_> =
-            written.into_iter().filter(|(_, written)| *written).map(|(key, _)| key).collect();
+            written.into_iter().filter(|(_, unheld)| *unheld).map(|(key, _)| key).collect();
         if unheld.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let message = format!("this host has no cgroups that hold `{}`", unheld.join("` and `"));
-        let help = "`mayfly doctor` says how to get them; without these keys nothing is promised";
-        Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]))
+        let keys = unheld.join("` and `");
+        let message = match reduced {
+            true => format!("this host has no sandboxes that hold `{keys}`"),
+            false => format!("this host has no cgroups that hold `{keys}`"),
+        };
+        match self.options.unheld {
+            Unheld::Noted => Ok(vec![format!("{message}: the function runs without")]),
+            Unheld::Refused => {
+                let help =
+                    "`mayfly doctor` says how to get them; without these keys nothing is promised";
+                refused(message, help)
+            }
+        }
+    }
+
+    /// What this host lacks, for whoever deploys.
+    fn notes(&self) -> Vec<String> {
+        let spawner = &self.options.spawner;
+        let reduced = spawner.reduced().map(|why| {
+            format!(
+                "the function runs in a reduced sandbox, for {why}: it writes to $TMPDIR and not to /tmp, and \
+                 less is held (docs/sandbox.md); `mayfly doctor` says how to get a whole one"
+            )
+        });
+        let unbounded = (!spawner.unbounded().is_empty()).then(|| {
+            format!(
+                "this host bounds no memory, processors or processes of functions ({}); `mayfly doctor` \
+                 on it says what to do",
+                spawner.unbounded().join("; ")
+            )
+        });
+        let problems = spawner.problems().iter();
+        let problems = problems.map(|problem| format!("sandboxes on this host: {problem}"));
+        reduced.into_iter().chain(unbounded).chain(problems).collect()
     }
 }
 
@@ -151,7 +206,7 @@ impl Runtime for ProcessRuntime {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let PrepareRequest { tenant, artifact, config, secrets } = request;
         let shared = &self.shared;
-        shared.check(&config)?;
+        let mut notes = shared.check(&config)?;
         let kind = shared.kind().await.map_err(|error| {
             let message = format!("this node cannot run `{}`: {error}", config.runtime);
             let help = "install it on the node, or name it in the configuration's `[runtimes]`";
@@ -187,16 +242,7 @@ impl Runtime for ProcessRuntime {
             // The first call comes soon.
             stems.grow();
         }
-        let problems = options.spawner.problems().iter();
-        let unbounded = options.spawner.cgroups() == CgroupKind::None;
-        let notes = problems.map(|problem| match unbounded {
-            true => format!(
-                "this host bounds no memory, processors or processes of functions ({problem}); \
-                 `mayfly doctor` on it says what to do"
-            ),
-            false => format!("sandboxes on this host: {problem}"),
-        });
-        let notes = notes.collect();
+        notes.extend(shared.notes());
         Ok(Prepared { style: process.style, logs: take(), notes })
     }
 
@@ -368,7 +414,7 @@ impl Instance for Processes {
             };
             let exchange = Exchange::new(id, deadline);
             let run = self.pool.run(&exchange, payload);
-            let begun = tokio::time::timeout_at(deadline.into(), run).await;
+            let begun = tokio::time::timeout_at((deadline + WAITING).into(), run).await;
             let begun = begun.unwrap_or_else(|_| Err(fault::not_ready()));
             begun.map_err(|fault| failed(fault, began))?;
             exchange.reply().await

@@ -7,9 +7,10 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use mayfly_runtime_api::LogLevel;
-use mayfly_sandbox::{Bind, Ended, Limits, Listen, Sandbox, SpawnError, Spawner, Spec};
+use mayfly_sandbox::{Bind, Ended, Limits, Listen, Network, Sandbox, SpawnError, Spawner, Spec};
 use mayfly_types::FunctionConfig;
 use tokio::net::unix::pipe;
+use tokio::task::JoinHandle;
 
 use crate::door::{Door, Way};
 use crate::fault;
@@ -59,6 +60,7 @@ pub(crate) struct Program {
     pub(crate) socket: Option<OwnedFd>,
     /// The sockets inside that are served here.
     pub(crate) listen: Vec<Listen>,
+    pub(crate) network: Network,
 }
 
 /// A sandbox whose program runs, of no function yet.
@@ -73,6 +75,7 @@ pub(crate) struct Sandboxed {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) output: Output,
     pub(crate) door: Door,
+    followers: [JoinHandle<()>; 2],
 }
 
 /// Where the lines go that a process writes to its output: to the function's log until somebody is
@@ -126,7 +129,7 @@ impl Bare {
             limits,
             descriptors: numbers,
             listen: program.listen,
-            anywhere: true,
+            network: program.network,
         };
         let mut sandbox = spawner.spawn(&spec, &descriptors).await?;
         let sockets = sandbox.take_listeners();
@@ -141,15 +144,27 @@ impl Bare {
     /// Gives it to a function: from now on its lines are in that log, and it may call what that may.
     pub(crate) fn of(self, way: Way, log: &Log) -> io::Result<Sandboxed> {
         let output = Output::default();
-        for (pipe, level) in self.outputs.into_iter().zip([LogLevel::Info, LogLevel::Error]) {
+        let follower = |pipe, level| {
             let (output, log) = (Arc::clone(&output), log.clone());
             tokio::spawn(follow(pipe, move |line| match output.get().and_then(Weak::upgrade) {
                 Some(hears) => hears.output(level, line),
                 None => log.write(None, level, line),
-            }));
-        }
+            }))
+        };
+        let [out, errors] = self.outputs;
+        let followers = [follower(out, LogLevel::Info), follower(errors, LogLevel::Error)];
         let door = Door::open(way, self.sockets, log.clone(), &output)?;
-        Ok(Sandboxed { sandbox: Arc::new(self.sandbox), output, door })
+        Ok(Sandboxed { sandbox: Arc::new(self.sandbox), output, door, followers })
+    }
+}
+
+impl Sandboxed {
+    /// Waits until the log has the last words of a process that has ended.
+    pub(crate) async fn said_all(&mut self) {
+        for follower in &mut self.followers {
+            // One that does not end has lines that somebody else still writes.
+            let _ = tokio::time::timeout(LAST_WORDS, follower).await;
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use mayfly_sandbox::{Limits, Spawner};
+use mayfly_sandbox::{Limits, Listen, Network, Spawner};
 use mayfly_types::{ByteSize, FunctionConfig};
 
 use crate::door::{Way, usual_sockets};
@@ -108,13 +108,14 @@ impl Stems {
     async fn make(&self) -> Result<Stem, StartError> {
         let memory = MEMORY.as_bytes();
         let limits = Limits { memory, cpu: 1.0, pids: 256, files: 1024, tmp: memory };
-        self.boot(Vec::new(), usual_sockets(), limits, None).await
+        let sockets = (usual_sockets(), Network::Caught);
+        self.boot(Vec::new(), sockets, limits, None).await
     }
 
     async fn boot(
         &self,
         early: Vec<(String, String)>,
-        listen: Vec<mayfly_sandbox::Listen>,
+        (listen, network): (Vec<Listen>, Network),
         limits: Limits,
         code: Option<&std::path::Path>,
     ) -> Result<Stem, StartError> {
@@ -131,6 +132,7 @@ impl Stems {
             binds,
             socket: Some(OwnedFd::from(theirs)),
             listen,
+            network,
         };
         let bare = Bare::start(&self.spawner, program, limits).await?;
         Ok(Stem { bare, unloaded: Unloaded::new(ours)? })
@@ -148,7 +150,8 @@ impl Stems {
             config.env.iter().filter(|(name, _)| EARLY.iter().any(|begin| name.starts_with(begin)));
         let early: Vec<_> = early.map(|(name, value)| (name.clone(), value.clone())).collect();
         let listen = way.listen();
-        if early.is_empty() && listen == usual_sockets() {
+        let usual = listen == usual_sockets() && way.network() == Network::Caught;
+        if early.is_empty() && usual {
             let stem = {
                 let mut state = self.lock();
                 state.taken.push_back(Instant::now());
@@ -163,6 +166,6 @@ impl Stems {
                 }
             }
         }
-        self.boot(early, listen, limits(config), Some(code)).await
+        self.boot(early, (listen, way.network()), limits(config), Some(code)).await
     }
 }

@@ -9,13 +9,16 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mayfly_sandbox::{Bind, Limits, Spawner, SpawnerOptions, Spec};
+use mayfly_sandbox::{Bind, Limits, Network, Spawner, SpawnerOptions, Spec};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut all = std::env::args_os().skip(1);
+    if std::env::args().nth(1).as_deref() == Some("spawner") {
+        return mayfly_sandbox::spawner_main(all.by_ref().skip(1));
+    }
+    let arguments: Vec<String> = all.map(|argument| argument.to_string_lossy().into()).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["spawner", name] => return mayfly_sandbox::spawner_main(name),
         ["node", name] => node(name),
         ["time", count] => time(count.parse().unwrap_or(1)),
         ["try", ref rest @ ..] => match attempt(rest) {
@@ -68,8 +71,9 @@ fn main() -> ExitCode {
 fn node(name: &str) {
     let body = async {
         let me = std::env::current_exe()?;
-        let command = vec![me.clone().into(), "spawner".into(), name.into()];
-        let spawner = Spawner::start(SpawnerOptions { command }).await.map_err(io::Error::other)?;
+        let command = vec![me.clone().into(), "spawner".into()];
+        let options = SpawnerOptions { command, name: name.into(), reduced: None };
+        let spawner = Spawner::start(options).await.map_err(io::Error::other)?;
         let spec = Spec {
             program: "/var/task/probe".into(),
             arguments: vec!["wait".into(), name.into()],
@@ -79,7 +83,7 @@ fn node(name: &str) {
             limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
             descriptors: Vec::new(),
             listen: Vec::new(),
-            anywhere: false,
+            network: Network::Loopback,
             places: Vec::new(),
         };
         let _sandbox = spawner.spawn(&spec, &[]).await.map_err(io::Error::other)?;
@@ -97,8 +101,9 @@ fn time(count: usize) {
     let body = async {
         let me = std::env::current_exe()?;
         let name = format!("mayfly-time-{}", std::process::id());
-        let command = vec![me.into(), "spawner".into(), name.into()];
-        let spawner = Spawner::start(SpawnerOptions { command }).await.map_err(io::Error::other)?;
+        let command = vec![me.into(), "spawner".into()];
+        let options = SpawnerOptions { command, name, reduced: None };
+        let spawner = Spawner::start(options).await.map_err(io::Error::other)?;
         let spec = Spec {
             program: "/usr/bin/true".into(),
             arguments: Vec::new(),
@@ -109,7 +114,7 @@ fn time(count: usize) {
             limits: Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
             descriptors: Vec::new(),
             listen: Vec::new(),
-            anywhere: false,
+            network: Network::Loopback,
         };
         for _ in 0..count {
             let began = std::time::Instant::now();

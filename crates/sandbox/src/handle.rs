@@ -7,6 +7,7 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
@@ -21,10 +22,12 @@ use tokio::net::unix::pipe;
 use tokio::sync::{oneshot, watch};
 
 use crate::cgroup;
+use crate::init::EXECUTE;
+use crate::reduced::{self, Names};
 use crate::spawner::SOCKET;
-use crate::spec::{Bind, Ended, Exit, Limits, Spec};
+use crate::spec::{Bind, Ended, Exit, Limits, Network, Spec};
 use crate::sys;
-use crate::wire::{self, Answer, Report, Request, Status};
+use crate::wire::{self, Answer, Report, Request, Status, Whole};
 
 /// How long to wait before a spawner that does not start is started again.
 const RESTART: std::time::Duration = std::time::Duration::from_secs(1);
@@ -36,8 +39,15 @@ const LOST: Ended =
 /// How a spawner is started.
 #[derive(Debug, Clone)]
 pub struct SpawnerOptions {
-    /// The command that runs [`spawner_main`](crate::spawner_main), its program first.
+    /// The command that runs [`spawner_main`](crate::spawner_main), its program first. Arguments are
+    /// added to it.
     pub command: Vec<OsString>,
+    /// The name of this node's cgroups: the same after each start, for what an earlier process of it left
+    /// is found by it.
+    pub name: String,
+    /// Where reduced sandboxes have their files, if they will do where the host allows no others. What is
+    /// in that directory is removed.
+    pub reduced: Option<PathBuf>,
 }
 
 /// Why there is no sandbox.
@@ -77,6 +87,18 @@ struct Shared {
     next: AtomicU64,
     waiting: Mutex<HashMap<u64, Waiting>>,
     kind: cgroup::Kind,
+    unbounded: Vec<String>,
+    problems: Vec<String>,
+    /// Where sandboxes are reduced: why, and where they have their files.
+    reduced: Option<(String, PathBuf)>,
+}
+
+/// A spawner process that is ready.
+struct Connected {
+    socket: Arc<UnixDatagram>,
+    process: Child,
+    kind: cgroup::Kind,
+    unbounded: Vec<String>,
     problems: Vec<String>,
 }
 
@@ -90,22 +112,76 @@ struct Waiting {
 }
 
 impl Spawner {
-    /// Starts the spawner process and a task that listens to it, which ends with the value.
+    /// Starts the spawner process and a task that listens to it, which ends with the value, and makes a
+    /// sandbox to see that it can be done.
     ///
     /// # Errors
-    /// When the process cannot be started or the host lets it make no namespaces.
+    /// When the process cannot be started or the host lets it make no sandbox.
     pub async fn start(options: SpawnerOptions) -> Result<Self, SpawnError> {
-        let (socket, process, kind, problems) = connect(&options).await?;
+        let whole = async {
+            let spawner = Self::connected(connect(&options, None).await?, options.clone(), None);
+            spawner.try_one().await.map(|()| spawner)
+        };
+        let why = match (whole.await, &options.reduced) {
+            (Ok(spawner), _) => return Ok(spawner),
+            (Err(error), None) => return Err(error),
+            (Err(SpawnError::Host(why)), Some(_)) => why,
+            (Err(error), Some(_)) => error.to_string(),
+        };
+        let Some(scratch) = options.reduced.clone() else { return Err(SpawnError::Host(why)) };
+        let connected = connect(&options, Some(&scratch)).await;
+        let connected =
+            connected.map_err(|error| SpawnError::Host(format!("{why}; and reduced: {error}")))?;
+        let spawner = Self::connected(connected, options, Some((why, scratch)));
+        spawner.try_one().await?;
+        Ok(spawner)
+    }
+
+    fn connected(
+        connected: Connected,
+        options: SpawnerOptions,
+        reduced: Option<(String, PathBuf)>,
+    ) -> Self {
+        let Connected { socket, process, kind, unbounded, problems } = connected;
         let shared = Arc::new(Shared {
             socket: Mutex::new(Arc::clone(&socket)),
             options,
             next: AtomicU64::new(first_id()),
             waiting: Mutex::default(),
             kind,
+            unbounded,
             problems,
+            reduced,
         });
         tokio::spawn(listen(Arc::downgrade(&shared), socket, process));
-        Ok(Self { shared })
+        Self { shared }
+    }
+
+    /// Makes a sandbox for a program that cannot be executed.
+    async fn try_one(&self) -> Result<(), SpawnError> {
+        let spec = Spec {
+            program: "/".into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            directory: "/".into(),
+            binds: Vec::new(),
+            places: Vec::new(),
+            limits: Limits { memory: 32 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
+            descriptors: Vec::new(),
+            listen: Vec::new(),
+            network: Network::Caught,
+        };
+        match self.spawn(&spec, &[]).await {
+            Ok(_) => Ok(()),
+            // That is its last step.
+            Err(SpawnError::Program { step, .. }) if step.starts_with(EXECUTE) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why sandboxes are reduced here, if they are.
+    pub fn reduced(&self) -> Option<&str> {
+        self.shared.reduced.as_ref().map(|(why, _)| why.as_str())
     }
 
     /// Which cgroups hold limits here.
@@ -113,7 +189,12 @@ impl Spawner {
         self.shared.kind
     }
 
-    /// What the host lacks, in words.
+    /// Why nothing holds limits, where there are no cgroups, in words.
+    pub fn unbounded(&self) -> &[String] {
+        &self.shared.unbounded
+    }
+
+    /// What else the host lacks, in words.
     pub fn problems(&self) -> &[String] {
         &self.shared.problems
     }
@@ -125,7 +206,8 @@ impl Spawner {
     /// When the host cannot make the sandbox, or the program cannot be executed.
     pub async fn spawn(&self, spec: &Spec, descriptors: &[OwnedFd]) -> Result<Sandbox, SpawnError> {
         let id = self.shared.next.fetch_add(1, Ordering::Relaxed);
-        let file = written(spec)?;
+        let (whole, names, sockets) = self.whole(spec, id)?;
+        let (file, spec) = (written(&whole)?, &whole.spec);
         let (status, status_inside) =
             rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(io::Error::from)?;
         let listener = match spec.listen[..] {
@@ -154,7 +236,8 @@ impl Spawner {
             shared: Arc::clone(&self.shared),
             id,
             ended: watched,
-            listeners: Vec::new(),
+            listeners: sockets,
+            names,
             meter,
         };
         let request = Request::Spawn {
@@ -175,23 +258,43 @@ impl Spawner {
     }
 }
 
+impl Spawner {
+    /// What the sandbox is made of, its names, and the sockets that are there already.
+    fn whole(&self, spec: &Spec, id: u64) -> Result<(Whole, Names, Vec<OwnedFd>), SpawnError> {
+        if let Some((_, scratch)) = &self.shared.reduced {
+            let (spec, confinement, names, sockets) =
+                reduced::of(spec, &reduced::home(scratch, id))?;
+            return Ok((Whole { spec, confinement: Some(confinement) }, names, sockets));
+        }
+        if spec.network == Network::Host {
+            return Err(SpawnError::Host("a whole sandbox is not on the host's network".into()));
+        }
+        Ok((Whole { spec: spec.clone(), confinement: None }, Names::default(), Vec::new()))
+    }
+}
+
 /// Starts a spawner process and waits until it is ready.
 async fn connect(
     options: &SpawnerOptions,
-) -> Result<(Arc<UnixDatagram>, Child, cgroup::Kind, Vec<String>), SpawnError> {
+    scratch: Option<&Path>,
+) -> Result<Connected, SpawnError> {
     let (ours, theirs) = seqpacket()?;
-    let mut process = begin(options, theirs)?;
+    let mut process = begin(options, scratch, theirs)?;
     let first = async {
         rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
         let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
         match receive(&socket).await? {
-            Some((Report::Ready { cgroups, problems }, _)) => Ok((socket, cgroups, problems)),
+            Some((Report::Ready { cgroups, unbounded, problems }, _)) => {
+                Ok((socket, cgroups, unbounded, problems))
+            }
             Some((Report::Failed { reason, .. }, _)) => Err(SpawnError::Host(reason)),
             _ => Err(SpawnError::Host("the spawner ended at its start".into())),
         }
     };
     match first.await {
-        Ok((socket, cgroups, problems)) => Ok((socket, process, cgroups, problems)),
+        Ok((socket, kind, unbounded, problems)) => {
+            Ok(Connected { socket, process, kind, unbounded, problems })
+        }
         Err(error) => {
             // It ends, for nobody listens to it.
             tokio::task::spawn_blocking(move || process.wait());
@@ -212,19 +315,24 @@ fn seqpacket() -> io::Result<(OwnedFd, OwnedFd)> {
 }
 
 /// The spec as a file in memory: it may be long, and the spawner does not read it.
-fn written(spec: &Spec) -> io::Result<OwnedFd> {
+fn written(spec: &Whole) -> io::Result<OwnedFd> {
     let mut file = File::from(rustix::fs::memfd_create("mayfly-spec", MemfdFlags::CLOEXEC)?);
     file.write_all(&serde_json::to_vec(spec)?)?;
     Ok(file.into())
 }
 
 #[allow(unsafe_code, reason = "places a descriptor between fork and execution")]
-fn begin(options: &SpawnerOptions, socket: OwnedFd) -> Result<Child, SpawnError> {
+fn begin(
+    options: &SpawnerOptions,
+    scratch: Option<&Path>,
+    socket: OwnedFd,
+) -> Result<Child, SpawnError> {
     let Some((program, arguments)) = options.command.split_first() else {
         return Err(SpawnError::Host("no command starts the spawner".into()));
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().current_dir("/").stdin(Stdio::null());
+    command.args(arguments).arg(&options.name).args(scratch);
+    command.env_clear().current_dir("/").stdin(Stdio::null());
     // SAFETY: only system calls, none of which allocates or takes a lock.
     unsafe { command.pre_exec(move || sys::place(socket.as_fd(), SOCKET)) };
     Ok(command.spawn()?)
@@ -250,12 +358,13 @@ async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: 
                 // Whoever waits for one of its sandboxes learns that it is gone.
                 shared.lock().clear();
                 let options = shared.options.clone();
+                let scratch = shared.reduced.as_ref().map(|(_, scratch)| scratch.clone());
                 drop(shared);
                 tokio::task::spawn_blocking(move || process.wait());
                 loop {
-                    match connect(&options).await {
+                    match connect(&options, scratch.as_deref()).await {
                         Ok(connected) => {
-                            (socket, process) = (connected.0, connected.1);
+                            (socket, process) = (connected.socket, connected.process);
                             break;
                         }
                         Err(error) => tracing::error!(%error, "start it again"),
@@ -338,10 +447,17 @@ pub struct Sandbox {
     id: u64,
     ended: watch::Receiver<Option<Ended>>,
     listeners: Vec<OwnedFd>,
+    names: Names,
     meter: Arc<OnceLock<File>>,
 }
 
 impl Sandbox {
+    /// What a path inside, or an address that is listened at, is called by its program: the same, but in
+    /// reduced sandboxes.
+    pub fn named(&self, inside: &str) -> String {
+        self.names.outside(inside)
+    }
+
     /// Waits until the program runs.
     async fn begun(
         mut self,

@@ -16,10 +16,11 @@ use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptio
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
 use seccompiler::BpfProgram;
 
+use crate::reduced::Confinement;
 use crate::root::{self, Failed, Sources, Step};
-use crate::spec::{Exit, Listen, Spec};
+use crate::spec::{Exit, Listen, Network, Spec};
 use crate::sys;
-use crate::wire::{self, Status};
+use crate::wire::{self, Status, Whole};
 
 /// The user and group inside.
 pub(crate) const INSIDE: u32 = 1000;
@@ -29,6 +30,9 @@ const ASIDE: i32 = 200;
 const SIGNALS: u64 = 256;
 /// Sandboxes do not make namespaces, even those that seccomp would let through.
 const NO_MORE: [&str; 8] = ["user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"];
+
+/// How the last step of all begins.
+pub(crate) const EXECUTE: &str = "execute ";
 
 /// What an init starts from.
 pub(crate) struct Init<'a> {
@@ -76,13 +80,19 @@ impl Init<'_> {
         file.rewind()
             .and_then(|()| file.read_to_string(&mut text))
             .step(|| "read the spec".into())?;
-        let spec: Spec =
+        let Whole { spec, confinement } =
             serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
 
-        let sources = Sources::take(&spec.binds, self.trees)?;
+        let sources = match &confinement {
+            None => Some(Sources::take(&spec.binds, self.trees)?),
+            Some(_) => None,
+        };
         // The kernel would rather take sandboxes than the node. One that is given up already stays.
         let _ = std::fs::write("/proc/self/oom_score_adj", "500");
-        take_identity()?;
+        if sources.is_some() {
+            take_identity()?;
+        }
+        end_with_spawner()?;
         // The spawner may have ended before it was asked for its death.
         let mut polled = [PollFd::new(&alive, PollFlags::empty())];
         let now = rustix::event::Timespec::default();
@@ -98,10 +108,12 @@ impl Init<'_> {
                 .step(|| "find the listeners' socket".into())?;
             hand_out_listeners(&spec, &to)?;
         }
-        root::enter(sources, &spec.places, &spec.limits)?;
-        for kind in NO_MORE {
-            let path = format!("/proc/sys/user/max_{kind}_namespaces");
-            std::fs::write(&path, "0").step(|| format!("write {path}"))?;
+        if let Some(sources) = sources {
+            root::enter(sources, &spec.places, &spec.limits)?;
+            for kind in NO_MORE {
+                let path = format!("/proc/sys/user/max_{kind}_namespaces");
+                std::fs::write(&path, "0").step(|| format!("write {path}"))?;
+            }
         }
         for (resource, most) in [
             // Not none: that lets a handler of the host have it (core(5)).
@@ -109,13 +121,30 @@ impl Init<'_> {
             (Resource::Rtprio, 0),
             (Resource::Nice, 0),
             (Resource::Msgqueue, 0),
-            (Resource::Sigpending, SIGNALS),
-            (Resource::Nproc, spec.limits.pids.into()),
         ] {
             limit(resource, most)?;
         }
-        let program = Program::of(&spec).step(|| "read the spec".into())?;
-        give_up_powers(self.filters)?;
+        let mut program = Program::of(&spec).step(|| "read the spec".into())?;
+        match confinement {
+            None => {
+                limit(Resource::Sigpending, SIGNALS)?;
+                limit(Resource::Nproc, spec.limits.pids.into())?;
+                give_up_capabilities()?;
+                landlock()?;
+                filter(self.filters)?;
+            }
+            Some(confinement) => {
+                // Whoever loses his parent becomes a child of this process, and ends with it.
+                rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
+                    .step(|| "take in what the program leaves".into())?;
+                confinement.limits(&spec.limits)?;
+                give_up_capabilities()?;
+                let reach = crate::seccomp::reach(confinement.network());
+                let reach = reach.map_err(io::Error::other).step(|| "make a filter".into())?;
+                let filters = [&[reach], self.filters].concat();
+                program.confined = Some((confinement, filters));
+            }
+        }
         Ok((program, descriptors))
     }
 }
@@ -138,20 +167,24 @@ fn take_identity() -> Result<(), Failed> {
     let _ = rustix::thread::set_thread_groups(&[]);
     rustix::thread::set_thread_res_gid(group, group, group).step(|| "take the group".into())?;
     rustix::thread::set_thread_res_uid(user, user, user).step(|| "take the user".into())?;
-    // After the change of user, which would undo both.
+    rustix::system::sethostname(b"mayfly").step(|| "set the host's name".into())
+}
+
+/// After the change of user, which would undo it.
+fn end_with_spawner() -> Result<(), Failed> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .step(|| "end with the spawner".into())?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .step(|| "hide memory".into())?;
     rustix::process::setsid().step(|| "leave the session".into())?;
-    rustix::system::sethostname(b"mayfly").step(|| "set the host's name".into())
+    Ok(())
 }
 
 /// Opens sockets on the sandbox's own network and hands them to the host.
 fn hand_out_listeners(spec: &Spec, to: &OwnedFd) -> Result<(), Failed> {
     let control = socket(SocketType::DGRAM)?;
     sys::raise_loopback(&control).step(|| "raise the loopback interface".into())?;
-    if spec.anywhere {
+    if spec.network == Network::Caught {
         sys::own_every_address().step(|| "route every address to itself".into())?;
     }
     let listeners = spec.listen.iter().map(|listen| listener(*listen));
@@ -181,27 +214,36 @@ fn listener(listen: Listen) -> Result<OwnedFd, Failed> {
     Ok(listener)
 }
 
-fn limit(resource: Resource, most: u64) -> Result<(), Failed> {
+pub(crate) fn limit(resource: Resource, most: u64) -> Result<(), Failed> {
     // Nobody gives more than there is.
     let most = rustix::process::getrlimit(resource).maximum.map_or(most, |hard| hard.min(most));
     let most = Rlimit { current: Some(most), maximum: Some(most) };
     rustix::process::setrlimit(resource, most).step(|| format!("limit {resource:?}"))
 }
 
-/// Gives up capabilities, the way back to them, and all that Landlock and seccomp can take.
-fn give_up_powers(filters: &[BpfProgram]) -> Result<(), Failed> {
+/// Gives up capabilities and the way back to them.
+fn give_up_capabilities() -> Result<(), Failed> {
     for capability in CapabilitySet::all().iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // One that this kernel does not know.
             Ok(()) | Err(rustix::io::Errno::INVAL) => {}
+            // Whoever has none gets none, for lack of new powers.
+            Err(rustix::io::Errno::PERM) if powerless()? => break,
             Err(error) => return Err(error).step(|| format!("give up {capability:?}")),
         }
     }
     let none = CapabilitySet::empty();
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
     rustix::thread::set_capabilities(None, sets).step(|| "give up capabilities".into())?;
-    rustix::thread::set_no_new_privs(true).step(|| "give up new powers".into())?;
-    landlock()?;
+    rustix::thread::set_no_new_privs(true).step(|| "give up new powers".into())
+}
+
+fn powerless() -> Result<bool, Failed> {
+    let sets = rustix::thread::capabilities(None).step(|| "look at capabilities".into())?;
+    Ok(sets.permitted.is_empty())
+}
+
+fn filter(filters: &[BpfProgram]) -> Result<(), Failed> {
     for filter in filters {
         seccompiler::apply_filter(filter)
             .map_err(io::Error::other)
@@ -243,6 +285,8 @@ struct Program {
     directory: std::path::PathBuf,
     numbers: Vec<i32>,
     files: u64,
+    /// What holds it, where nothing holds the whole sandbox.
+    confined: Option<(Confinement, Vec<BpfProgram>)>,
 }
 
 impl Program {
@@ -269,18 +313,28 @@ impl Program {
             directory: spec.directory.clone(),
             numbers: spec.descriptors.clone(),
             files: spec.limits.files,
+            confined: None,
         })
     }
 
     /// Becomes the program. Returns only when it cannot.
     fn become_it(&self, descriptors: &[OwnedFd]) -> Failed {
-        match self.arrange(descriptors) {
+        match self.arrange(descriptors).and_then(|()| self.confine()) {
             Err(failed) => failed,
             Ok(()) => {
                 let error = sys::execute(&self.path, &self.arguments, &self.environment);
-                Failed { step: format!("execute {}", self.path.to_string_lossy()), error }
+                Failed { step: format!("{EXECUTE}{}", self.path.to_string_lossy()), error }
             }
         }
+    }
+
+    fn confine(&self) -> Result<(), Failed> {
+        let Some((confinement, filters)) = &self.confined else { return Ok(()) };
+        let kill = Some(Signal::KILL);
+        rustix::process::set_parent_process_death_signal(kill)
+            .step(|| "end with the sandbox".into())?;
+        confinement.landlock()?;
+        filter(filters)
     }
 
     fn arrange(&self, descriptors: &[OwnedFd]) -> Result<(), Failed> {
@@ -336,6 +390,7 @@ fn watch(program: Program, descriptors: Vec<OwnedFd>, status: &mut File) -> ! {
         }
         Err(error) => fail(status, "fork", error),
     };
+    let confined = program.confined.is_some();
     drop((writing, descriptors, program));
     let mut failure = String::new();
     // Its end closes with the program's start, for the other end closes at the execution.
@@ -347,6 +402,9 @@ fn watch(program: Program, descriptors: Vec<OwnedFd>, status: &mut File) -> ! {
         }
     }
     let exit = wait_for(main);
+    if confined {
+        crate::inside::end_all();
+    }
     tell(status, &Status::Exited(exit));
     std::process::exit(0)
 }

@@ -4,11 +4,12 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::cgroup::Group;
@@ -67,9 +68,9 @@ pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
     resize().map_err(|error: rustix::io::Errno| format!("resize {path}: {error}"))
 }
 
-/// Removes everything in a directory, which becomes the working directory. It goes down by steps and
+/// Removes everything in a directory. It goes down by steps and
 /// without a stack: a hostile program may have made directories deeper than any.
-pub(crate) fn empty(path: &str) -> Result<(), String> {
+pub(crate) fn empty(path: &Path) -> Result<(), String> {
     let empty = || -> io::Result<()> {
         std::env::set_current_dir(path)?;
         let (mut depth, mut steps) = (0_u32, 0_u32);
@@ -104,7 +105,41 @@ pub(crate) fn empty(path: &str) -> Result<(), String> {
             }
         }
     };
-    empty().map_err(|error| format!("empty {path}: {error}"))
+    let emptied = empty().map_err(|error| format!("empty {}: {error}", path.display()));
+    // Whatever it came to: where it was may be removed.
+    let _ = std::env::set_current_dir("/");
+    emptied
+}
+
+/// Removes a directory with everything in it.
+pub(crate) fn remove(path: &Path) -> Result<(), String> {
+    empty(path)?;
+    fs::remove_dir(path).map_err(|error| format!("remove {}: {error}", path.display()))
+}
+
+/// Ends and reaps those that lost their parent and have become children of this process, but not those
+/// that it knows.
+pub(crate) fn end_strays(known: &[Pid]) {
+    let strays = children(rustix::process::getpid()).unwrap_or_default();
+    for stray in strays.into_iter().filter(|pid| !known.contains(pid)) {
+        // They are reaped here alone, so the number is still theirs.
+        let _ = rustix::process::kill_process(stray, Signal::KILL);
+        let _ = rustix::process::waitpid(Some(stray), WaitOptions::empty());
+    }
+}
+
+/// Ends every child of this process, and theirs, who become its own.
+pub(crate) fn end_all() {
+    loop {
+        for child in children(rustix::process::getpid()).unwrap_or_default() {
+            let _ = rustix::process::kill_process(child, Signal::KILL);
+        }
+        match rustix::process::wait(WaitOptions::empty()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            // There is none.
+            Err(_) => return,
+        }
+    }
 }
 
 /// The children of a process, as the host numbers them.

@@ -8,12 +8,16 @@
 //! ```text
 //! node ── Spawner ──(socket)── spawner process ──clone3──> init (pid 1) ──fork──> program
 //! ```
+//!
+//! Where the host lets nobody make namespaces, a *reduced* sandbox is what is left, for those who ask for
+//! it: Landlock, seccomp and limits of each process, around a program that is one of the node's user's.
 
 mod cgroup;
 mod handle;
 mod identity;
 mod init;
 mod inside;
+mod reduced;
 mod root;
 mod seccomp;
 mod spawn;
@@ -25,4 +29,4 @@ mod wire;
 pub use cgroup::{Cgroups, Kind as CgroupKind};
 pub use handle::{Sandbox, SpawnError, Spawner, SpawnerOptions};
 pub use spawner::spawner_main;
-pub use spec::{Bind, Ended, Exit, Limits, Listen, Spec};
+pub use spec::{Bind, Ended, Exit, Limits, Listen, Network, Spec};

@@ -14,7 +14,7 @@ use crate::spec::{Bind, Limits};
 use crate::sys::{MountAttributes, restrict_mount};
 
 /// Files of the host that programs expect, beside its libraries.
-const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 8] = [
     "/etc/ld.so.cache",
     "/etc/ld.so.conf",
     "/etc/ld.so.conf.d",
@@ -26,9 +26,9 @@ const FILES: [&str; 8] = [
 ];
 /// Directories of the host that hold programs and libraries; where the host has links, so has the
 /// sandbox.
-const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
+pub(crate) const SYSTEM: [&str; 6] = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"];
 /// Devices that are of nobody.
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+pub(crate) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
 /// Files that are the same in each sandbox.
 const MADE: [(&str, &str); 5] = [
     (

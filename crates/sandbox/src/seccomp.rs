@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 
+use crate::reduced::Reach;
 use libc::*;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
@@ -338,6 +339,20 @@ const NAMESPACES: c_int = CLONE_NEWNS
     | CLONE_NEWNET
     | CLONE_NEWCGROUP;
 
+/// Calls that change a process, and which of their arguments names it; zero is the caller.
+const OF_A_PROCESS: &[(c_long, u8)] = &[
+    (SYS_prlimit64, 0),
+    (SYS_sched_setaffinity, 0),
+    (SYS_sched_setattr, 0),
+    (SYS_sched_setparam, 0),
+    (SYS_sched_setscheduler, 0),
+    (SYS_setpriority, 1),
+    (SYS_ioprio_set, 1),
+];
+
+/// The bits of a socket's type that say its kind.
+const KIND: u64 = 0xf;
+
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The filters, in the order in which they are installed. The last one leaves room for no other.
@@ -370,6 +385,52 @@ pub(crate) fn programs() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let left_out = SeccompFilter::new(always(LEFT_OUT), pass.clone(), refused(0), arch)?;
     let list = SeccompFilter::new(allowed, refused(EPERM), pass, arch)?;
     [without, left_out, list].into_iter().map(|filter| Ok(filter.try_into()?)).collect()
+}
+
+/// The filter before those of [`programs`] where a sandbox has neither network nor processes of its own:
+/// what Landlock does not know of the host's.
+pub(crate) fn reach(reach: Reach) -> Result<BpfProgram, seccompiler::Error> {
+    use SeccompCmpOp::{MaskedEq, Ne};
+    let arch = TargetArch::try_from(ARCH)?;
+    let is = |argument, operation, value: i64| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value as u64)
+    };
+    let kind = |kind: c_int| is(1, MaskedEq(KIND), i64::from(kind));
+    // A pair of these still sends to whom it names.
+    let mut refused =
+        Rules::from([(SYS_socketpair, vec![SeccompRule::new(vec![kind(SOCK_DGRAM)?])?])]);
+    // Others of the same user are no concern of it: Landlock keeps it from signals and traces alone.
+    for (call, process) in OF_A_PROCESS {
+        refused.insert(*call, vec![SeccompRule::new(vec![is(*process, Ne, 0)?])?]);
+    }
+    // Sockets in files and abstract ones lead to whoever listens on the host: its services.
+    let others = vec![is(0, Ne, i64::from(AF_INET))?, is(0, Ne, i64::from(AF_INET6))?];
+    let mut sockets = vec![SeccompRule::new(others)?];
+    match reach {
+        Reach::Nobody => {
+            let none = [SYS_socket, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4];
+            refused.extend(none.map(|call| (call, vec![])));
+        }
+        Reach::Ports => {
+            for other in [SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET] {
+                sockets.push(SeccompRule::new(vec![kind(other)?])?);
+            }
+            refused.insert(SYS_socket, sockets);
+            refused.extend([SYS_bind, SYS_listen].map(|call| (call, vec![])));
+            // Data that connects by itself asks nobody.
+            for (call, flags) in [(SYS_sendto, 3), (SYS_sendmsg, 2), (SYS_sendmmsg, 3)] {
+                let fast = is(flags, MaskedEq(MSG_FASTOPEN as u64), i64::from(MSG_FASTOPEN))?;
+                refused.insert(call, vec![SeccompRule::new(vec![fast])?]);
+            }
+        }
+        Reach::Host => {
+            refused.insert(SYS_socket, sockets);
+        }
+    }
+    let error = SeccompAction::Errno(EACCES as u32);
+    SeccompFilter::new(refused, SeccompAction::Allow, error, arch)?
+        .try_into()
+        .map_err(seccompiler::Error::from)
 }
 
 /// Calls that are allowed with some arguments.

@@ -4,6 +4,8 @@
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, WaitIdStatus};
 
@@ -12,10 +14,11 @@ use seccompiler::BpfProgram;
 use crate::cgroup::{Cgroups, Group, Usage};
 use crate::init::{INSIDE, Init};
 use crate::inside;
+use crate::reduced;
 use crate::root::{attach, clone_tree};
 use crate::spawner::complain;
 use crate::spec::{Bind, Ended, Exit, Limits};
-use crate::sys::{self, Forked};
+use crate::sys::{self, Birth, Forked};
 use crate::wire::Answer;
 
 /// Users of the host that sandboxes are, where the spawner may choose: no other software's range.
@@ -30,6 +33,8 @@ pub(crate) enum Powers {
     Root,
     /// Those of a user namespace of its own.
     Own,
+    /// None but its user's: sandboxes are reduced.
+    None,
 }
 
 /// A sandbox, as the spawner holds it.
@@ -41,10 +46,19 @@ pub(crate) struct Child {
     _alive: OwnedFd,
     group: Group,
     before: Usage,
-    /// Its mount namespace.
-    mounts: OwnedFd,
+    /// What it may write.
+    files: Files,
     /// Its program, once that was looked for.
     program: Option<Pid>,
+}
+
+/// Where the files are that a sandbox may write.
+#[derive(Debug)]
+enum Files {
+    /// In its mount namespace.
+    Mounts(OwnedFd),
+    /// In this directory of the host.
+    Home(PathBuf),
 }
 
 /// What every sandbox is made with.
@@ -54,6 +68,8 @@ pub(crate) struct Means {
     pub(crate) filters: Vec<BpfProgram>,
     /// The spawner's own mount namespace.
     pub(crate) home: OwnedFd,
+    /// Where reduced sandboxes have their files.
+    pub(crate) scratch: PathBuf,
 }
 
 /// Makes a sandbox. The descriptors are its spec, what the program gets, and its status pipe.
@@ -70,8 +86,13 @@ pub(crate) fn spawn(
     let status = descriptors.pop().ok_or("a status pipe is missing")?;
     let spec = descriptors.remove(0);
     // Here, because the sandbox may not reach what lies below other users' directories.
-    let trees = binds.iter().map(|bind| clone_tree(&bind.source)).collect::<Result<_, _>>();
-    let trees = trees.map_err(|failed| failed.to_string())?;
+    let trees = match means.powers {
+        Powers::None => Vec::new(),
+        _ => {
+            let trees = binds.iter().map(|bind| clone_tree(&bind.source)).collect::<Result<_, _>>();
+            trees.map_err(|failed| failed.to_string())?
+        }
+    };
     let group =
         means.cgroups.make(id, limits).map_err(|error| format!("make a cgroup: {error}"))?;
     let made = begin(&group, means, id, Parts { spec, trees, descriptors, status });
@@ -79,10 +100,10 @@ pub(crate) fn spawn(
         // Its failure is told already; the next start clears what stays.
         let _ = group.remove();
     }
-    let Begun { pid, pidfd, alive, mounts } =
+    let Begun { pid, pidfd, alive, files } =
         made.map_err(|error| format!("start a sandbox: {error}"))?;
     let before = group.usage();
-    Ok(Child { pid, pidfd, _alive: alive, group, before, mounts, program: None })
+    Ok(Child { pid, pidfd, _alive: alive, group, before, files, program: None })
 }
 
 struct Parts {
@@ -97,14 +118,18 @@ struct Begun {
     pid: Pid,
     pidfd: OwnedFd,
     alive: OwnedFd,
-    mounts: OwnedFd,
+    files: Files,
 }
 
 fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<Begun> {
     let (go, ready) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let (born_in, doors) = (group.descriptor()?, group.doors()?);
+    let birth = match means.powers {
+        Powers::None => Birth::Here,
+        Powers::Root | Powers::Own => Birth::Apart,
+    };
     // SAFETY: the spawner has one thread.
-    match unsafe { sys::clone_into_namespaces(born_in.as_ref().map(AsFd::as_fd)) }? {
+    match unsafe { sys::clone(birth, born_in.as_ref().map(AsFd::as_fd)) }? {
         Forked::Child => {
             let Parts { spec, trees, descriptors, status } = parts;
             let mut keep: Vec<i32> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
@@ -118,13 +143,12 @@ fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<Begu
         }
         Forked::Parent(pid, pidfd) => {
             // Before it goes on: soon it hides.
-            let introduced = introduce(pid, means.powers, id).and_then(|()| {
-                let mounts = inside::mounts_of(pid)?;
+            let introduced = files_of(means, pid, id).and_then(|files| {
                 rustix::io::write(&ready, b"!")?;
-                Ok(mounts)
+                Ok(files)
             });
             match introduced {
-                Ok(mounts) => Ok(Begun { pid, pidfd, alive: ready, mounts }),
+                Ok(files) => Ok(Begun { pid, pidfd, alive: ready, files }),
                 Err(error) => {
                     rustix::process::pidfd_send_signal(&pidfd, Signal::KILL)?;
                     rustix::process::waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED)?;
@@ -135,12 +159,23 @@ fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<Begu
     }
 }
 
+/// Introduces a new sandbox to the kernel, and finds or makes where it writes.
+fn files_of(means: &Means, pid: Pid, id: u64) -> io::Result<Files> {
+    if means.powers == Powers::None {
+        let home = reduced::home(&means.scratch, id);
+        fs::DirBuilder::new().mode(0o700).create(&home)?;
+        return Ok(Files::Home(home));
+    }
+    introduce(pid, means.powers, id)?;
+    Ok(Files::Mounts(inside::mounts_of(pid)?))
+}
+
 /// Tells the kernel who the sandbox's user is outside (user_namespaces(7)).
 fn introduce(pid: Pid, powers: Powers, id: u64) -> io::Result<()> {
     let outside = match powers {
         Powers::Root => HOST_USERS + (id % HOST_USERS_COUNT) as u32,
         // The spawner is the root of its own namespace, which is its user outside.
-        Powers::Own => 0,
+        Powers::Own | Powers::None => 0,
     };
     let write = |file: &str, content: &str| {
         fs::write(format!("/proc/{}/{file}", pid.as_raw_nonzero()), content)
@@ -158,12 +193,19 @@ impl Child {
         self.group.meter()
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        self.pid
+    }
+
     pub(crate) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
     }
 
     /// Ends all its processes: those of a pid namespace end with its first.
     pub(crate) fn kill(&self) -> io::Result<()> {
+        if let Files::Home(_) = self.files {
+            inside::end_others(&self.group, self.pid, self.pid).map_err(io::Error::other)?;
+        }
         rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL)?;
         // With cgroups v1 a frozen process dies only when it is thawed.
         match self.group {
@@ -183,11 +225,14 @@ impl Child {
         limits: &Limits,
         binds: &[Bind],
     ) -> Result<(), String> {
+        let Files::Mounts(mounts) = &self.files else {
+            return Err("a reduced sandbox stays as it is".into());
+        };
         self.group.limit(limits).map_err(|error| format!("set its limits: {error}"))?;
         let trees = binds.iter().map(|bind| Ok((&bind.target, clone_tree(&bind.source)?)));
         let trees = trees.collect::<Result<Vec<_>, crate::root::Failed>>();
         let trees = trees.map_err(|failed| failed.to_string())?;
-        inside::within(means, &self.mounts, || {
+        inside::within(means, mounts, || {
             for (target, tree) in &trees {
                 attach(tree, target).map_err(|failed| failed.to_string())?;
             }
@@ -206,10 +251,13 @@ impl Child {
         if !inside::is_alive(program) {
             return Err("its program has ended".into());
         }
-        inside::within(means, &self.mounts, || {
-            inside::empty("/tmp")?;
-            inside::empty("/dev/shm")
-        })?;
+        match &self.files {
+            Files::Home(home) => inside::empty(home)?,
+            Files::Mounts(mounts) => inside::within(means, mounts, || {
+                inside::empty(Path::new("/tmp"))?;
+                inside::empty(Path::new("/dev/shm"))
+            })?,
+        }
         let usage = self.group.usage();
         let out_of_memory = usage.out_of_memory > self.before.out_of_memory;
         self.before = usage;
@@ -223,6 +271,11 @@ impl Child {
         let usage = self.group.usage();
         if let Err(error) = self.group.remove() {
             complain(&format!("remove the cgroup of {}: {error}", self.pid.as_raw_nonzero()));
+        }
+        if let Files::Home(home) = &self.files
+            && let Err(error) = inside::remove(home)
+        {
+            complain(&error);
         }
         Ended {
             exit: status.as_ref().map_or(Exit::Code(125), exit),

@@ -2,8 +2,10 @@
 //! node is gone.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, FromRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::event::{PollFd, PollFlags};
@@ -17,9 +19,12 @@ use crate::wire::{self, Answer, Report, Request};
 /// The descriptor on which a spawner finds its node.
 pub(crate) const SOCKET: i32 = 3;
 
-/// Runs as the spawner, until the node is gone. `name` is that of the node's cgroups.
-pub fn spawner_main(name: &str) -> ExitCode {
-    match run(name) {
+/// Runs as the spawner, until the node is gone, with the arguments that [`SpawnerOptions`] adds to its
+/// command.
+///
+/// [`SpawnerOptions`]: crate::SpawnerOptions
+pub fn spawner_main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         // The node has ended in the middle of a message, and everything has ended with it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -36,11 +41,13 @@ pub(crate) fn complain(what: &str) {
     eprintln!("mayfly spawner: {what}");
 }
 
-fn run(name: &str) -> io::Result<()> {
+fn run(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    let name = arguments.next().unwrap_or_default();
+    let scratch = arguments.next().map(PathBuf::from);
     let socket = take_socket()?;
     // A terminal's Ctrl-C is the node's to answer.
     let _ = rustix::process::setsid();
-    let (means, problems) = match means(name) {
+    let (means, unbounded, problems) = match means(&name.to_string_lossy(), scratch) {
         Ok(means) => means,
         Err(error) => {
             // Whoever started it tells why there are no sandboxes.
@@ -49,7 +56,7 @@ fn run(name: &str) -> io::Result<()> {
             return Ok(());
         }
     };
-    let ready = Report::Ready { cgroups: means.cgroups.kind(), problems };
+    let ready = Report::Ready { cgroups: means.cgroups.kind(), unbounded, problems };
     wire::send(&socket, &ready, &[])?;
     let mut service = Service { socket, means, children: HashMap::new() };
     let served = service.serve();
@@ -57,17 +64,40 @@ fn run(name: &str) -> io::Result<()> {
     served
 }
 
-/// What sandboxes are made with, and what the host lacks, in words.
-fn means(name: &str) -> io::Result<(Means, Vec<String>)> {
-    let (cgroups, mut problems) = Cgroups::open(name);
+/// What sandboxes are made with; why there are no cgroups, and what else the host lacks, in words.
+fn means(name: &str, scratch: Option<PathBuf>) -> io::Result<(Means, Vec<String>, Vec<String>)> {
+    let (cgroups, unbounded) = Cgroups::open(name);
+    let mut problems = Vec::new();
     raise_descriptors();
-    let powers = gather_powers()?;
+    let powers = match &scratch {
+        Some(scratch) => {
+            problems.extend(crate::reduced::problems()?);
+            clear(scratch)?;
+            // Whoever outlives a sandbox's first process is ended here.
+            rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+            Powers::None
+        }
+        None => gather_powers()?,
+    };
     if powers == Powers::Own {
         problems.extend(identity::groups());
     }
     let filters = crate::seccomp::programs().map_err(io::Error::other)?;
     let home = crate::inside::own_namespace()?;
-    Ok((Means { cgroups, powers, filters, home }, problems))
+    let scratch = scratch.unwrap_or_default();
+    Ok((Means { cgroups, powers, filters, home, scratch }, unbounded, problems))
+}
+
+/// Removes what an earlier spawner left in the place of its sandboxes' files.
+fn clear(scratch: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(scratch)?;
+    for entry in std::fs::read_dir(scratch)? {
+        // What stays there is in nobody's way: no sandbox has that number again.
+        if let Err(error) = crate::inside::remove(&entry?.path()) {
+            complain(&error);
+        }
+    }
+    Ok(())
 }
 
 /// Each sandbox holds descriptors here.
@@ -220,7 +250,14 @@ impl Service {
 
     fn reap(&mut self, id: u64) -> io::Result<()> {
         match self.children.remove(&id) {
-            Some(child) => self.tell(&Report::Ended { id, ended: child.reap() }),
+            Some(child) => {
+                let ended = child.reap();
+                if self.means.powers == Powers::None {
+                    let known: Vec<_> = self.children.values().map(Child::pid).collect();
+                    crate::inside::end_strays(&known);
+                }
+                self.tell(&Report::Ended { id, ended })
+            }
             None => Ok(()),
         }
     }

@@ -39,6 +39,18 @@ pub enum Listen {
     Udp(u16),
 }
 
+/// Whom a sandbox reaches by the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Network {
+    /// Its own loopback.
+    Loopback,
+    /// The same, and every IPv4 address is its own: whatever it connects to arrives at
+    /// [`Spec::listen`], or nowhere. A reduced sandbox connects nowhere instead.
+    Caught,
+    /// Whom the host reaches; in reduced sandboxes alone.
+    Host,
+}
+
 /// What runs in a sandbox.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Spec {
@@ -58,10 +70,12 @@ pub struct Spec {
     pub limits: Limits,
     /// The numbers under which the program finds the descriptors that come along, in their order.
     pub descriptors: Vec<i32>,
-    /// Sockets inside that are handed out to the host, which serves them.
+    /// Sockets inside that are handed out to the host, which serves them. Of these a reduced sandbox has
+    /// those on its loopback, each at a port of the host that [`Sandbox::named`](crate::Sandbox::named)
+    /// tells.
     pub listen: Vec<Listen>,
-    /// Every IPv4 address is its own: whatever it connects to arrives at [`Spec::listen`], or nowhere.
-    pub anywhere: bool,
+    /// Whom it reaches.
+    pub network: Network,
 }
 
 /// How the program ended.

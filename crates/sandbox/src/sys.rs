@@ -22,12 +22,21 @@ pub(crate) enum Forked {
     Parent(Pid, OwnedFd),
 }
 
-/// Forks into new namespaces, and with cgroups v2 into a cgroup. The new process has all
-/// capabilities in its user namespace and no identity in it until its maps are written.
+/// Where a process is born.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Birth {
+    /// In namespaces of its own, where it has all capabilities and no identity until its maps are
+    /// written.
+    Apart,
+    /// Where its parent is.
+    Here,
+}
+
+/// Forks, into new namespaces if so wanted, and with cgroups v2 into a cgroup.
 ///
 /// # Safety
 /// The process has one thread: then the child may do whatever its parent could.
-pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
+pub(crate) unsafe fn clone(birth: Birth, cgroup: Option<BorrowedFd<'_>>) -> io::Result<Forked> {
     const NAMESPACES: i32 = libc::CLONE_NEWUSER
         | libc::CLONE_NEWNS
         | libc::CLONE_NEWPID
@@ -38,7 +47,8 @@ pub(crate) unsafe fn clone_into_namespaces(cgroup: Option<BorrowedFd<'_>>) -> io
     let mut pidfd: RawFd = -1;
     // SAFETY: zero is a valid value of every field.
     let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
-    arguments.flags = (NAMESPACES | libc::CLONE_PIDFD) as u32 as u64;
+    let namespaces = if birth == Birth::Apart { NAMESPACES } else { 0 };
+    arguments.flags = (namespaces | libc::CLONE_PIDFD) as u32 as u64;
     arguments.pidfd = (&raw mut pidfd).expose_provenance() as u64;
     arguments.exit_signal = libc::SIGCHLD as u64;
     if let Some(cgroup) = cgroup {
@@ -64,6 +74,16 @@ pub(crate) unsafe fn fork() -> io::Result<Option<Pid>> {
     // SAFETY: the caller promises that there is one thread.
     let pid = checked(unsafe { libc::fork() }.into())?;
     Ok(Pid::from_raw(pid as i32))
+}
+
+/// The version of Landlock's interface here, from 1; `None` where there is no Landlock.
+pub(crate) fn landlock_version() -> Option<u32> {
+    const VERSION: u32 = 1;
+    let none = std::ptr::null::<libc::c_void>();
+    // SAFETY: with this flag the call reads nothing and makes nothing.
+    let version =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) };
+    u32::try_from(version).ok().filter(|version| *version > 0)
 }
 
 /// Attributes of mounts, of linux/mount.h.

@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
-use crate::spec::{Bind, Ended, Limits};
+use crate::reduced::Confinement;
+use crate::spec::{Bind, Ended, Limits, Spec};
 
 /// Longest message, in bytes. What may be longer comes as a file among the descriptors.
 const LONGEST: usize = 16 << 10;
@@ -39,8 +40,8 @@ pub(crate) enum Request {
 /// What the spawner tells.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Report {
-    /// It is ready, with these cgroups.
-    Ready { cgroups: cgroup::Kind, problems: Vec<String> },
+    /// It is ready, with these cgroups or for want of them, and with these weaknesses.
+    Ready { cgroups: cgroup::Kind, unbounded: Vec<String>, problems: Vec<String> },
     /// A sandbox could not be made.
     Failed { id: u64, reason: String },
     /// What counts a sandbox's processor time comes along.
@@ -49,6 +50,14 @@ pub(crate) enum Report {
     Ended { id: u64, ended: Ended },
     /// What was asked for is done, or could not be; in the order in which it was asked.
     Answered { id: u64, result: Result<Answer, String> },
+}
+
+/// What an init reads of its sandbox.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Whole {
+    pub(crate) spec: Spec,
+    /// Where it is a reduced one.
+    pub(crate) confinement: Option<Confinement>,
 }
 
 /// What came of a change.

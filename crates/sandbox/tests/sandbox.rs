@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mayfly_sandbox::{
-    Bind, CgroupKind, Ended, Exit, Limits, Listen, Sandbox, SpawnError, Spawner, SpawnerOptions,
-    Spec,
+    Bind, CgroupKind, Ended, Exit, Limits, Listen, Network, Sandbox, SpawnError, Spawner,
+    SpawnerOptions, Spec,
 };
 
 const LIMITS: Limits = Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 8 << 20 };
@@ -24,8 +24,9 @@ fn probe() -> PathBuf {
 
 async fn spawner(name: &str) -> Spawner {
     let name = format!("mayfly-test-{}-{name}", std::process::id());
-    let command = vec![probe().into(), "spawner".into(), name.into()];
-    Spawner::start(SpawnerOptions { command }).await.unwrap_or_else(|error| panic!("{error}"))
+    let command = vec![probe().into(), "spawner".into()];
+    let options = SpawnerOptions { command, name, reduced: None };
+    Spawner::start(options).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn spec(arguments: &[&str]) -> Spec {
@@ -38,7 +39,7 @@ fn spec(arguments: &[&str]) -> Spec {
         limits: LIMITS,
         descriptors: vec![0, 1],
         listen: Vec::new(),
-        anywhere: false,
+        network: Network::Loopback,
         places: Vec::new(),
     }
 }
@@ -332,7 +333,7 @@ async fn a_sandbox_that_owns_every_address_reaches_the_hosts_listener_under_each
         [("93.184.216.34:443", true), ("127.0.0.1:443", true), ("1.2.3.4:80", false)]
     {
         let mut wanted = spec(&["try", "connect", to]);
-        (wanted.listen, wanted.anywhere) = (listen.clone(), true);
+        (wanted.listen, wanted.network) = (listen.clone(), Network::Caught);
         let mut program = start(&spawner, &wanted).await.unwrap();
         let listener = TcpListener::from(program.sandbox.take_listeners().remove(1));
         if arrives {

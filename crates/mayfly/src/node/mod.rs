@@ -33,7 +33,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::Config;
 
-pub(crate) use processes::try_sandbox;
+pub(crate) use processes::{Tried, try_sandbox};
 pub(crate) use serve::serve;
 
 /// The argument that makes this program the child in which a `js` function is prepared.
@@ -130,7 +130,7 @@ impl Node {
         let client = Arc::new(client);
         let engine = engine_cache(&mode, &data);
         let images = data.cache().join("js");
-        let processes = processes::start(&config, &data, code.clone(), egress).await;
+        let processes = processes::start(&mode, &config, &data, code.clone(), egress).await;
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,13 +11,13 @@ use mayfly_egress::Egress;
 use mayfly_runtime_api::{
     CodeStore, Diagnostic, Instance, PrepareError, PrepareRequest, Prepared, Runtime, StartRequest,
 };
-use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
-use mayfly_sandbox::{Limits, SpawnError, Spawner, SpawnerOptions, Spec};
+use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
+use mayfly_sandbox::{SpawnError, Spawner, SpawnerOptions};
 use mayfly_state_embedded::DataDir;
 use mayfly_types::{Digest, Fault, FaultCode, RuntimeKind};
 
-use super::{SPAWNER, THIS_PROGRAM};
-use crate::config::Config;
+use super::{Mode, SPAWNER, THIS_PROGRAM};
+use crate::config::{Config, Sandbox};
 
 /// How long a process waits for its next call, where the configuration does not say.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,13 +34,23 @@ type Runtimes = BTreeMap<RuntimeKind, Arc<dyn Runtime>>;
 /// Starts the process that makes sandboxes, and the runtimes on it. Where the host lets none be made,
 /// each refuses what is deployed to it, with the reason.
 pub(super) async fn start(
+    mode: &Mode,
     config: &Config,
     data: &DataDir,
     code: Arc<dyn CodeStore>,
     egress: Egress,
 ) -> Runtimes {
-    let command = vec![THIS_PROGRAM.into(), SPAWNER.into(), name(data).into()];
-    let spawner = match Spawner::start(SpawnerOptions { command }).await {
+    let (reduced, unheld) = match (mode, config.sandbox) {
+        (Mode::Dev(_), _) => (true, Unheld::Noted),
+        (Mode::Serve, Sandbox::Reduced) => (true, Unheld::Refused),
+        (Mode::Serve, Sandbox::Whole) => (false, Unheld::Refused),
+    };
+    let options = SpawnerOptions {
+        command: vec![THIS_PROGRAM.into(), SPAWNER.into()],
+        name: name(data),
+        reduced: reduced.then(|| absolute(data).join("cache/sandboxes")),
+    };
+    let spawner = match Spawner::start(options).await {
         Ok(spawner) => spawner,
         Err(error) => {
             tracing::warn!(%error, "this host makes no sandboxes: only `js` functions run");
@@ -65,6 +76,7 @@ pub(super) async fn start(
             egress: egress.clone(),
             code: code.clone(),
             idle,
+            unheld,
         });
         (kind, Arc::new(runtime) as Arc<dyn Runtime>)
     };
@@ -83,8 +95,8 @@ impl Runtime for Absent {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let runtime = request.config.runtime;
         let message = format!("this host cannot run `{runtime}` in a sandbox: {}", self.0);
-        let help =
-            "`mayfly doctor` on the node says what is missing; `js` functions run without it";
+        let help = "`mayfly doctor` on the node says what is missing; `js` functions run without it, and with \
+             `sandbox = \"reduced\"` in the node's configuration others may, in weaker sandboxes";
         Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]))
     }
 
@@ -94,36 +106,43 @@ impl Runtime for Absent {
     }
 }
 
+/// The data directory, by the name that every process knows it by.
+fn absolute(data: &DataDir) -> PathBuf {
+    data.root().canonicalize().unwrap_or_else(|_| data.root().to_owned())
+}
+
 /// The name of this node's cgroups: the same after each start, for what an earlier process of it left
 /// is found by it.
 fn name(data: &DataDir) -> String {
-    let root = data.root().canonicalize().unwrap_or_else(|_| data.root().to_owned());
+    let root = absolute(data);
     format!("mayfly-{}", Digest::of(root.as_os_str().as_bytes()).short())
 }
 
-/// Makes a sandbox and runs a program in it; tells what this host cannot hold.
+/// What sandboxes this host makes.
+pub(crate) struct Tried {
+    /// Why they are reduced, if they are.
+    pub(crate) reduced: Option<String>,
+    /// What they do not hold.
+    pub(crate) problems: Vec<String>,
+}
+
+/// Makes a sandbox; tells what this host cannot hold.
 ///
 /// # Errors
 /// Why there is none.
-pub(crate) fn try_sandbox() -> Result<Vec<String>, String> {
+pub(crate) fn try_sandbox() -> Result<Tried, String> {
     let attempt = async {
         let name = format!("mayfly-doctor-{}", std::process::id());
-        let command = vec![THIS_PROGRAM.into(), SPAWNER.into(), name.into()];
-        let spawner = Spawner::start(SpawnerOptions { command }).await?;
-        let spec = Spec {
-            program: "/bin/true".into(),
-            arguments: Vec::new(),
-            environment: Vec::new(),
-            directory: "/".into(),
-            binds: Vec::new(),
-            places: Vec::new(),
-            limits: Limits { memory: 32 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 1 << 20 },
-            descriptors: Vec::new(),
-            listen: Vec::new(),
-            anywhere: true,
+        let scratch = tempfile::tempdir()?;
+        let options = SpawnerOptions {
+            command: vec![THIS_PROGRAM.into(), SPAWNER.into()],
+            name,
+            reduced: Some(scratch.path().to_owned()),
         };
-        spawner.spawn(&spec, &[]).await?.ended().await;
-        Ok::<_, SpawnError>(spawner.problems().to_vec())
+        let spawner = Spawner::start(options).await?;
+        let reduced = spawner.reduced().map(str::to_owned);
+        let problems = spawner.unbounded().iter().chain(spawner.problems()).cloned().collect();
+        Ok::<_, SpawnError>(Tried { reduced, problems })
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;

@@ -1,6 +1,8 @@
 //! What the end-to-end tests of this binary share.
 #![allow(dead_code, reason = "each test is a program of its own and takes what it needs")]
 
+pub(crate) mod dev;
+
 use std::path::{Path, PathBuf};
 
 use mayfly_testkit::{App, Node, NodeOptions, repository};

@@ -42,7 +42,7 @@ async fn files_of_the_host_the_platform_and_other_functions_are_out_of_reach() {
 }
 
 /// Names of users that the host has besides root.
-fn users() -> Vec<String> {
+pub(super) fn users() -> Vec<String> {
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
     let names = passwd.lines().filter_map(|line| line.split(':').next());
     names.filter(|name| *name != "root").map(str::to_owned).collect()
@@ -157,7 +157,7 @@ async fn other_processes_are_neither_seen_nor_harmed() {
 }
 
 /// A process of the host that waits to be found.
-fn witness(user: u32) -> Killed {
+pub(super) fn witness(user: u32) -> Killed {
     let mut command = Command::new("sleep");
     command.arg("600").process_group(0);
     if rustix::process::geteuid().is_root() {
@@ -283,12 +283,12 @@ async fn networks_are_out_of_reach() {
     }
 }
 
-fn listener(address: &str) -> TcpListener {
+pub(super) fn listener(address: &str) -> TcpListener {
     TcpListener::bind(address).unwrap()
 }
 
 /// An address of this host that others reach it at; nothing is sent to find it.
-fn address() -> String {
+pub(super) fn address() -> String {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     match socket.connect("192.0.2.1:9") {
         Ok(()) => socket.local_addr().unwrap().ip().to_string(),

@@ -24,9 +24,22 @@ pub(crate) enum Who {
     Ourselves,
     /// An ordinary user without powers, groups and cgroups.
     Ordinary,
+    /// The same where nobody may make namespaces: its sandboxes are reduced.
+    Confined,
 }
 
 impl Who {
+    /// That one, where a node can run as it here.
+    pub(crate) fn confined() -> Option<Self> {
+        if rustix::process::geteuid().is_root() && has("setpriv") && has("unshare") {
+            return Some(Self::Confined);
+        }
+        eprintln!(
+            "NOT SHOWN: reduced sandboxes, because the tests do not run as root with setpriv"
+        );
+        None
+    }
+
     /// Those as whom a node can run here.
     pub(crate) fn all() -> Vec<Self> {
         if rustix::process::geteuid().is_root() && has("setpriv") {
@@ -50,12 +63,28 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new(who: Who) -> Self {
-        Self::with(who, "").await
+        match who {
+            Who::Confined => Self::with(who, "sandbox = \"reduced\"\n").await,
+            _ => Self::with(who, "").await,
+        }
     }
 
     /// The same without interpreters that boot ahead of time, for those who count processes.
     pub(crate) async fn counted(who: Who) -> Self {
         Self::with(who, "[runtimes]\nstems = 0\n").await
+    }
+
+    /// A directory whose program runs as one who may make no namespaces, with room for data.
+    pub(crate) fn of_confined() -> (TempDir, PathBuf) {
+        let home = tempfile::Builder::new().prefix("mayfly-home-").tempdir().unwrap();
+        engine_of_earlier_tests(&home.path().join("data"));
+        // Where `mayfly dev` looks for the engine.
+        let caches = home.path().join("caches");
+        std::fs::create_dir(&caches).unwrap();
+        std::os::unix::fs::symlink("../data/cache", caches.join("mayfly")).unwrap();
+        let before = format!("env XDG_CACHE_HOME={} {CONFINED}", caches.display());
+        let program = program_of_ordinary(home.path(), &before);
+        (home, program)
     }
 
     async fn with(who: Who, config: &str) -> Self {
@@ -64,7 +93,8 @@ impl Ground {
         engine_of_earlier_tests(&data);
         let options = match who {
             Who::Ourselves => node(),
-            Who::Ordinary => Node::options(text(&program_of_ordinary(home.path()))),
+            Who::Ordinary => Node::options(text(&program_of_ordinary(home.path(), ""))),
+            Who::Confined => Node::options(text(&program_of_ordinary(home.path(), CONFINED))),
         };
         // The interpreters of the system, which everybody may run.
         let options =
@@ -177,15 +207,21 @@ impl Watch {
     }
 }
 
+/// What makes a process one that may make no namespaces: it begins in one of which it is the only user and
+/// that may have no others below it, and gives its powers there up.
+const CONFINED: &str = "unshare --user --map-user=61234 --map-group=61234 --keep-caps sh -c \
+    'echo 0 > /proc/sys/user/max_user_namespaces && exec setpriv --inh-caps=-all --ambient-caps=-all \
+    --bounding-set=-all \"$@\"' sh";
+
 /// Makes a home, with the data in it, the ordinary user's: the program under a path that it may walk,
-/// behind a script that becomes it as that user.
-fn program_of_ordinary(home: &Path) -> PathBuf {
+/// behind a script that becomes it as that user, with the words of `before` before it.
+fn program_of_ordinary(home: &Path, before: &str) -> PathBuf {
     let [program, script] = ["mayfly", "start"].map(|name| home.join(name));
     if std::fs::hard_link(MAYFLY, &program).is_err() {
         std::fs::copy(MAYFLY, &program).unwrap();
     }
     let become_it = as_ordinary().join(" ");
-    let text = format!("#!/bin/sh\nexec {become_it} {} \"$@\"\n", program.display());
+    let text = format!("#!/bin/sh\nexec {become_it} {before} {} \"$@\"\n", program.display());
     std::fs::write(&script, text).unwrap();
     for path in [home, &script] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
@@ -301,6 +337,26 @@ pub(crate) fn denied(what: &str, came: &Value, expected: &[Reasons]) {
             wrong.push(format!("{name} was not tried"));
         }
     }
+    assert!(wrong.is_empty(), "{what}: {} attacks:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Asserts that every attack is denied but those that are known not to be, and that these are not.
+pub(crate) fn denied_but(what: &str, came: &Value, known: &[&str]) {
+    let came = came.as_object().unwrap();
+    let wrong: Vec<String> = came
+        .iter()
+        .filter(|(name, outcome)| {
+            let denied = outcome.as_str().unwrap().starts_with("denied: ");
+            denied == known.contains(&name.as_str())
+        })
+        .map(|(name, outcome)| format!("{name}: {outcome}"))
+        .chain(
+            known
+                .iter()
+                .filter(|name| !came.contains_key(**name))
+                .map(|n| format!("{n}: not tried")),
+        )
+        .collect();
     assert!(wrong.is_empty(), "{what}: {} attacks:\n{}", wrong.len(), wrong.join("\n"));
 }
 

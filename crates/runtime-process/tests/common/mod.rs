@@ -14,7 +14,7 @@ use mayfly_runtime_api::{
     Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
     OpenSecrets, Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
 };
-use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime};
+use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
 use mayfly_types::{
     AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
@@ -96,8 +96,8 @@ pub(crate) async fn function_of(
     example.pop();
     let number = NODES.fetch_add(1, Ordering::Relaxed);
     let name = format!("mayfly-test-{}-{number}", std::process::id());
-    let command = vec![example.join("examples/process-spawner").into(), name.into()];
-    let spawner = Spawner::start(SpawnerOptions { command }).await.unwrap();
+    let command = vec![example.join("examples/process-spawner").into()];
+    let spawner = Spawner::start(SpawnerOptions { command, name, reduced: None }).await.unwrap();
     let limited = spawner.cgroups() != CgroupKind::None;
     let runtime = ProcessRuntime::new(Options {
         spawner,
@@ -111,6 +111,7 @@ pub(crate) async fn function_of(
         ),
         code: Arc::new(Code(code.clone())),
         idle: Duration::from_secs(60),
+        unheld: Unheld::Refused,
     });
     let mut config = FunctionConfig {
         runtime: kind,

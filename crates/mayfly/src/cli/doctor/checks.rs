@@ -4,6 +4,8 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
+use crate::node::{Tried, try_sandbox};
+
 use super::Check;
 use super::host::{Host, Limit, can_write, free_space, port_is_free, version_of};
 
@@ -290,9 +292,20 @@ fn clock(now: Timestamp) -> Check {
 /// Makes a sandbox, which says more than any look at the host.
 fn sandboxes() -> Check {
     let name = "sandboxes";
-    match crate::node::try_sandbox() {
-        Ok(problems) if problems.is_empty() => Check::ok(name, "one was made, with all limits"),
-        Ok(problems) => Check::warn(
+    match try_sandbox() {
+        Ok(Tried { reduced: Some(why), problems }) => {
+            let mut remedy = "see `user namespaces` above; until then `mayfly dev` makes do with reduced \
+                              ones, and `mayfly serve` with `sandbox = \"reduced\"` in its configuration"
+                .to_owned();
+            if !problems.is_empty() {
+                remedy.push_str(&format!(". They hold less: {}", problems.join("; ")));
+            }
+            Check::warn(name, format!("only reduced ones: {why}"), remedy)
+        }
+        Ok(Tried { problems, .. }) if problems.is_empty() => {
+            Check::ok(name, "one was made, with all limits")
+        }
+        Ok(Tried { problems, .. }) => Check::warn(
             name,
             "one was made, without all limits",
             format!("see `cgroups` above: {}", problems.join("; ")),
