@@ -14,6 +14,8 @@ pub(crate) struct Config {
     /// Apps answer at `APP.BASE`.
     pub(crate) base: Option<String>,
     pub(crate) sandbox: Sandbox,
+    /// Whom a node becomes that root has started.
+    pub(crate) user: Option<String>,
     pub(crate) egress: Egress,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,

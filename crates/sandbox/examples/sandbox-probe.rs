@@ -9,7 +9,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use mayfly_sandbox::{Bind, Limits, Network, Spawner, SpawnerOptions, Spec};
+use mayfly_sandbox::{Bind, Limits, Network, Spawner, SpawnerOptions, Spec, Starter};
 
 fn main() -> ExitCode {
     let mut all = std::env::args_os().skip(1);
@@ -72,7 +72,8 @@ fn node(name: &str) {
     let body = async {
         let me = std::env::current_exe()?;
         let command = vec![me.clone().into(), "spawner".into()];
-        let options = SpawnerOptions { command, name: name.into(), reduced: None };
+        let options =
+            SpawnerOptions { starter: Starter::here(command), name: name.into(), reduced: None };
         let spawner = Spawner::start(options).await.map_err(io::Error::other)?;
         let spec = Spec {
             program: "/var/task/probe".into(),
@@ -102,7 +103,7 @@ fn time(count: usize) {
         let me = std::env::current_exe()?;
         let name = format!("mayfly-time-{}", std::process::id());
         let command = vec![me.into(), "spawner".into()];
-        let options = SpawnerOptions { command, name, reduced: None };
+        let options = SpawnerOptions { starter: Starter::here(command), name, reduced: None };
         let spawner = Spawner::start(options).await.map_err(io::Error::other)?;
         let spec = Spec {
             program: "/usr/bin/true".into(),

@@ -1,19 +1,16 @@
 //! The node's side: asking the spawner for sandboxes.
 
 use std::collections::HashMap;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use rustix::fs::MemfdFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::PipeFlags;
 use tokio::io::AsyncBufReadExt as _;
 use tokio::io::Interest;
@@ -24,9 +21,8 @@ use tokio::sync::{oneshot, watch};
 use crate::cgroup;
 use crate::init::EXECUTE;
 use crate::reduced::{self, Names};
-use crate::spawner::SOCKET;
 use crate::spec::{Bind, Ended, Exit, Limits, Network, Spec};
-use crate::sys;
+use crate::starter::{Connected, SpawnerOptions, connect, reap, receive, seqpacket};
 use crate::wire::{self, Answer, Report, Request, Status, Whole};
 
 /// How long to wait before a spawner that does not start is started again.
@@ -35,20 +31,6 @@ const RESTART: std::time::Duration = std::time::Duration::from_secs(1);
 /// The end of a sandbox whose spawner is gone.
 const LOST: Ended =
     Ended { exit: Exit::Code(125), out_of_memory: false, cpu_us: None, memory_peak: None };
-
-/// How a spawner is started.
-#[derive(Debug, Clone)]
-pub struct SpawnerOptions {
-    /// The command that runs [`spawner_main`](crate::spawner_main), its program first. Arguments are
-    /// added to it.
-    pub command: Vec<OsString>,
-    /// The name of this node's cgroups: the same after each start, for what an earlier process of it left
-    /// is found by it.
-    pub name: String,
-    /// Where reduced sandboxes have their files, if they will do where the host allows no others. What is
-    /// in that directory is removed.
-    pub reduced: Option<PathBuf>,
-}
 
 /// Why there is no sandbox.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +73,6 @@ struct Shared {
     problems: Vec<String>,
     /// Where sandboxes are reduced: why, and where they have their files.
     reduced: Option<(String, PathBuf)>,
-}
-
-/// A spawner process that is ready.
-struct Connected {
-    socket: Arc<UnixDatagram>,
-    process: Child,
-    kind: cgroup::Kind,
-    unbounded: Vec<String>,
-    problems: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -273,45 +246,10 @@ impl Spawner {
     }
 }
 
-/// Starts a spawner process and waits until it is ready.
-async fn connect(
-    options: &SpawnerOptions,
-    scratch: Option<&Path>,
-) -> Result<Connected, SpawnError> {
-    let (ours, theirs) = seqpacket()?;
-    let mut process = begin(options, scratch, theirs)?;
-    let first = async {
-        rustix::io::ioctl_fionbio(&ours, true).map_err(io::Error::from)?;
-        let socket = Arc::new(UnixDatagram::from_std(ours.into())?);
-        match receive(&socket).await? {
-            Some((Report::Ready { cgroups, unbounded, problems }, _)) => {
-                Ok((socket, cgroups, unbounded, problems))
-            }
-            Some((Report::Failed { reason, .. }, _)) => Err(SpawnError::Host(reason)),
-            _ => Err(SpawnError::Host("the spawner ended at its start".into())),
-        }
-    };
-    match first.await {
-        Ok((socket, kind, unbounded, problems)) => {
-            Ok(Connected { socket, process, kind, unbounded, problems })
-        }
-        Err(error) => {
-            // It ends, for nobody listens to it.
-            tokio::task::spawn_blocking(move || process.wait());
-            Err(error)
-        }
-    }
-}
-
 /// Ids begin where no earlier spawner of the same name has been: groups are named by them.
 fn first_id() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(1, |now| now.as_micros() as u64)
-}
-
-fn seqpacket() -> io::Result<(OwnedFd, OwnedFd)> {
-    let kind = SocketType::SEQPACKET;
-    Ok(rustix::net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
 }
 
 /// The spec as a file in memory: it may be long, and the spawner does not read it.
@@ -321,30 +259,9 @@ fn written(spec: &Whole) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-#[allow(unsafe_code, reason = "places a descriptor between fork and execution")]
-fn begin(
-    options: &SpawnerOptions,
-    scratch: Option<&Path>,
-    socket: OwnedFd,
-) -> Result<Child, SpawnError> {
-    let Some((program, arguments)) = options.command.split_first() else {
-        return Err(SpawnError::Host("no command starts the spawner".into()));
-    };
-    let mut command = Command::new(program);
-    command.args(arguments).arg(&options.name).args(scratch);
-    command.env_clear().current_dir("/").stdin(Stdio::null());
-    // SAFETY: only system calls, none of which allocates or takes a lock.
-    unsafe { command.pre_exec(move || sys::place(socket.as_fd(), SOCKET)) };
-    Ok(command.spawn()?)
-}
-
-async fn receive(socket: &UnixDatagram) -> io::Result<Option<(Report, Vec<OwnedFd>)>> {
-    socket.async_io(Interest::READABLE, || wire::receive(socket)).await
-}
-
 /// Hands what the spawner tells to whom it concerns. One that ends takes its sandboxes along, and is
 /// started again.
-async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: Child) {
+async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: Option<Child>) {
     loop {
         let received = receive(&socket).await;
         let Some(shared) = weak.upgrade() else { break };
@@ -360,7 +277,7 @@ async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: 
                 let options = shared.options.clone();
                 let scratch = shared.reduced.as_ref().map(|(_, scratch)| scratch.clone());
                 drop(shared);
-                tokio::task::spawn_blocking(move || process.wait());
+                reap(process.take());
                 loop {
                     match connect(&options, scratch.as_deref()).await {
                         Ok(connected) => {
@@ -379,8 +296,8 @@ async fn listen(weak: Weak<Shared>, mut socket: Arc<UnixDatagram>, mut process: 
             }
         }
     }
-    // It ends when nobody listens; a thread of the pool waits for that.
-    tokio::task::spawn_blocking(move || process.wait());
+    // It ends when nobody listens.
+    reap(process.take());
 }
 
 impl Drop for Shared {

@@ -23,10 +23,12 @@ mod seccomp;
 mod spawn;
 mod spawner;
 mod spec;
+mod starter;
 mod sys;
 mod wire;
 
 pub use cgroup::{Cgroups, Kind as CgroupKind};
-pub use handle::{Sandbox, SpawnError, Spawner, SpawnerOptions};
+pub use handle::{Sandbox, SpawnError, Spawner};
 pub use spawner::spawner_main;
 pub use spec::{Bind, Ended, Exit, Limits, Listen, Network, Spec};
+pub use starter::{SpawnerOptions, Starter, starter_main};

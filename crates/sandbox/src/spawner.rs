@@ -109,7 +109,7 @@ fn raise_descriptors() {
 }
 
 #[allow(unsafe_code, reason = "takes the descriptor that its parent placed")]
-fn take_socket() -> io::Result<OwnedFd> {
+pub(crate) fn take_socket() -> io::Result<OwnedFd> {
     // SAFETY: the node places its socket there and nothing else in this process, which has just
     // begun, owns that number.
     let socket = unsafe { OwnedFd::from_raw_fd(SOCKET) };

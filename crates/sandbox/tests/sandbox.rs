@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mayfly_sandbox::{
     Bind, CgroupKind, Ended, Exit, Limits, Listen, Network, Sandbox, SpawnError, Spawner,
-    SpawnerOptions, Spec,
+    SpawnerOptions, Spec, Starter,
 };
 
 const LIMITS: Limits = Limits { memory: 64 << 20, cpu: 1.0, pids: 16, files: 64, tmp: 8 << 20 };
@@ -25,7 +25,7 @@ fn probe() -> PathBuf {
 async fn spawner(name: &str) -> Spawner {
     let name = format!("mayfly-test-{}-{name}", std::process::id());
     let command = vec![probe().into(), "spawner".into()];
-    let options = SpawnerOptions { command, name, reduced: None };
+    let options = SpawnerOptions { starter: Starter::here(command), name, reduced: None };
     Spawner::start(options).await.unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -15,7 +15,7 @@ use mayfly_types::{AppKey, AppName, Fault, FaultCode, OperationId, TenantName};
 
 use crate::cli::{AppSource, DevArgs, Failure, PackedApp, Palette, SourceError};
 use crate::config::Config;
-use crate::node::{Listen, Mode, Node, NodeOptions, stop_signal};
+use crate::node::{Listen, Mode, Node, NodeOptions, bind, here, stop_signal};
 
 /// How long a `logs` query of the terminal waits for the next line.
 const LOG_WAIT: Duration = Duration::from_secs(30);
@@ -41,8 +41,9 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
     let key = AppKey::new(TenantName::fallback(), name.clone());
     let node = Node::start(NodeOptions {
         data: data.clone(),
-        listen,
-        admin,
+        listener: bind(listen)?,
+        admin: bind(admin)?,
+        starter: here(),
         mode: Mode::Dev(key.clone()),
         config: Config::default(),
         reset: None,

@@ -5,8 +5,10 @@ mod processes;
 mod seal;
 mod serve;
 mod token;
+mod user;
 
-use std::net::{IpAddr, SocketAddr};
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr, TcpListener as StdListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,7 @@ use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Invoker, Parts as InvokerParts};
 use mayfly_runtime_api::Runtime;
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
+use mayfly_sandbox::Starter;
 use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
 use mayfly_state_embedded::{
     DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store,
@@ -42,8 +45,24 @@ pub(crate) const PREPARE_JS: &str = "__prepare-js";
 /// The argument that makes this program the process that makes sandboxes.
 pub(crate) const SPAWNER: &str = "__spawner";
 
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
 /// How long idle slots and images of the `js` runtime are kept.
 const JS_IDLE: Duration = Duration::from_secs(10);
+
+/// The argument that makes this program the process that starts spawners.
+pub(crate) const STARTER: &str = "__starter";
+
+/// Starts spawners as children of this process.
+pub(crate) fn here() -> Starter {
+    Starter::here(spawner())
+}
+
+/// The command that is a spawner.
+pub(crate) fn spawner() -> Vec<OsString> {
+    vec![THIS_PROGRAM.into(), SPAWNER.into()]
+}
 
 /// Which address to listen on, and whether somebody asked for exactly that one.
 #[derive(Debug, Clone, Copy)]
@@ -62,11 +81,12 @@ pub(crate) enum Mode {
 }
 
 /// What a node starts from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct NodeOptions {
     pub(crate) data: PathBuf,
-    pub(crate) listen: Listen,
-    pub(crate) admin: Listen,
+    pub(crate) listener: StdListener,
+    pub(crate) admin: StdListener,
+    pub(crate) starter: Starter,
     pub(crate) mode: Mode,
     pub(crate) config: Config,
     pub(crate) reset: Option<ResetScheme>,
@@ -96,11 +116,10 @@ pub(crate) struct Node {
 impl Node {
     /// Starts every part and returns when the node answers.
     pub(crate) async fn start(options: NodeOptions) -> anyhow::Result<Self> {
-        let NodeOptions { data, listen, admin, mode, config, reset } = options;
+        let NodeOptions { data, listener, admin, starter, mode, config, reset } = options;
         raise_descriptors();
-        // Ports come first: whoever starts a second node by mistake learns it at once.
-        let ingress = bind(listen).await?;
-        let admin_listener = bind(admin).await?;
+        let ingress = TcpListener::from_std(listener)?;
+        let admin_listener = TcpListener::from_std(admin)?;
         let ingress_address = ingress.local_addr()?;
         let admin_address = admin_listener.local_addr()?;
 
@@ -130,7 +149,8 @@ impl Node {
         let client = Arc::new(client);
         let engine = engine_cache(&mode, &data);
         let images = data.cache().join("js");
-        let processes = processes::start(&mode, &config, &data, code.clone(), egress).await;
+        let processes =
+            processes::start(starter, &mode, &config, &data, code.clone(), egress).await;
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {
@@ -330,11 +350,16 @@ fn engine_cache(mode: &Mode, data: &DataDir) -> PathBuf {
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// Listens on an address; a port that nobody asked for moves to the next free one.
-async fn bind(listen: Listen) -> anyhow::Result<TcpListener> {
+pub(crate) fn bind(listen: Listen) -> anyhow::Result<StdListener> {
     let mut address = listen.address;
     loop {
-        match TcpListener::bind(address).await {
-            Ok(listener) => return Ok(listener),
+        match StdListener::bind(address) {
+            Ok(listener) => {
+                listener.set_nonblocking(true)?;
+                // More than the library's 128: a burst connects at once.
+                rustix::net::listen(&listener, BACKLOG)?;
+                return Ok(listener);
+            }
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
                 let next = address.port().checked_add(1);
                 match next {

@@ -12,11 +12,11 @@ use mayfly_runtime_api::{
     CodeStore, Diagnostic, Instance, PrepareError, PrepareRequest, Prepared, Runtime, StartRequest,
 };
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
-use mayfly_sandbox::{SpawnError, Spawner, SpawnerOptions};
+use mayfly_sandbox::{SpawnError, Spawner, SpawnerOptions, Starter};
 use mayfly_state_embedded::DataDir;
 use mayfly_types::{Digest, Fault, FaultCode, RuntimeKind};
 
-use super::{Mode, SPAWNER, THIS_PROGRAM};
+use super::{Mode, here};
 use crate::config::{Config, Sandbox};
 
 /// How long a process waits for its next call, where the configuration does not say.
@@ -34,6 +34,7 @@ type Runtimes = BTreeMap<RuntimeKind, Arc<dyn Runtime>>;
 /// Starts the process that makes sandboxes, and the runtimes on it. Where the host lets none be made,
 /// each refuses what is deployed to it, with the reason.
 pub(super) async fn start(
+    starter: Starter,
     mode: &Mode,
     config: &Config,
     data: &DataDir,
@@ -46,7 +47,7 @@ pub(super) async fn start(
         (Mode::Serve, Sandbox::Whole) => (false, Unheld::Refused),
     };
     let options = SpawnerOptions {
-        command: vec![THIS_PROGRAM.into(), SPAWNER.into()],
+        starter,
         name: name(data),
         reduced: reduced.then(|| absolute(data).join("cache/sandboxes")),
     };
@@ -134,11 +135,8 @@ pub(crate) fn try_sandbox() -> Result<Tried, String> {
     let attempt = async {
         let name = format!("mayfly-doctor-{}", std::process::id());
         let scratch = tempfile::tempdir()?;
-        let options = SpawnerOptions {
-            command: vec![THIS_PROGRAM.into(), SPAWNER.into()],
-            name,
-            reduced: Some(scratch.path().to_owned()),
-        };
+        let options =
+            SpawnerOptions { starter: here(), name, reduced: Some(scratch.path().to_owned()) };
         let spawner = Spawner::start(options).await?;
         let reduced = spawner.reduced().map(str::to_owned);
         let problems = spawner.unbounded().iter().chain(spawner.problems()).cloned().collect();

@@ -3,30 +3,37 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use super::{Listen, Mode, Node, NodeOptions, stop_signal};
+use super::{Listen, Mode, Node, NodeOptions, bind, stop_signal, user};
 use crate::cli::{Failure, ServeArgs};
 use crate::config::Config;
 
 /// Runs a node until it is told to stop.
 pub(crate) fn serve(args: ServeArgs) -> Result<(), Failure> {
     crate::start::log_to_stderr("info");
-    let run = async {
-        let mut config = match &args.config {
-            Some(file) => Config::read(file)?,
-            None => Config::default(),
-        };
-        config.base = args.base.or(config.base);
-        run(NodeOptions {
-            data: args.data.unwrap_or_else(|| PathBuf::from(".mayfly-node")),
-            listen: listen(args.listen, 8080),
-            admin: listen(args.admin, 8081),
-            mode: Mode::Serve,
-            config,
-            reset: args.js_reset.map(Into::into),
-        })
-        .await
+    let options = options(args)?;
+    Ok(crate::start::block_on(run(options))?)
+}
+
+/// What root does for a node that becomes another user, before this process has other threads.
+fn options(args: ServeArgs) -> anyhow::Result<NodeOptions> {
+    let mut config = match &args.config {
+        Some(file) => Config::read(file)?,
+        None => Config::default(),
     };
-    Ok(crate::start::block_on(run)?)
+    config.base = args.base.or(config.base);
+    let data = args.data.unwrap_or_else(|| PathBuf::from(".mayfly-node"));
+    // Ports come first: whoever starts a second node by mistake learns it at once.
+    let (listener, admin) = (bind(listen(args.listen, 8080))?, bind(listen(args.admin, 8081))?);
+    let starter = user::become_user(config.user.as_deref(), &data)?;
+    Ok(NodeOptions {
+        data,
+        listener,
+        admin,
+        starter,
+        mode: Mode::Serve,
+        config,
+        reset: args.js_reset.map(Into::into),
+    })
 }
 
 /// A node that serves stays where it is asked to be: a port that is taken is an error.

@@ -15,7 +15,7 @@ use mayfly_runtime_api::{
     OpenSecrets, Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
 };
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
-use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions};
+use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions, Starter};
 use mayfly_types::{
     AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
     Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
@@ -97,7 +97,10 @@ pub(crate) async fn function_of(
     let number = NODES.fetch_add(1, Ordering::Relaxed);
     let name = format!("mayfly-test-{}-{number}", std::process::id());
     let command = vec![example.join("examples/process-spawner").into()];
-    let spawner = Spawner::start(SpawnerOptions { command, name, reduced: None }).await.unwrap();
+    let spawner =
+        Spawner::start(SpawnerOptions { starter: Starter::here(command), name, reduced: None })
+            .await
+            .unwrap();
     let limited = spawner.cgroups() != CgroupKind::None;
     let runtime = ProcessRuntime::new(Options {
         spawner,
