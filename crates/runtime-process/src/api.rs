@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use mayfly_runtime_api::{LogLevel, Payload, ResponseHead, lambda};
 use mayfly_sandbox::Sandbox;
-use mayfly_types::{Fault, FaultCode};
+use mayfly_types::{Fault, FaultCode, InvocationId};
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -46,6 +46,7 @@ pub(crate) struct Api {
     log: Log,
     limits: Limits,
     arn: String,
+    name: String,
     state: Mutex<State>,
     /// The state has changed.
     changed: Notify,
@@ -79,6 +80,13 @@ struct Thrown {
     stack_trace: Option<serde_json::Value>,
 }
 
+/// What an extension asks for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Registration {
+    events: Vec<String>,
+}
+
 type Answer = Response<Full<Bytes>>;
 
 impl Api {
@@ -92,12 +100,14 @@ impl Api {
     ) -> std::io::Result<Arc<Self>> {
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let arn = context["invokedFunctionArn"].as_str().unwrap_or_default().to_owned();
+        let text = |key: &str| context[key].as_str().unwrap_or_default().to_owned();
+        let (arn, name) = (text("invokedFunctionArn"), text("functionName"));
         let api = Arc::new(Self {
             sandbox: Arc::downgrade(&sandbox),
             log,
             limits,
             arn,
+            name,
             state: Mutex::default(),
             changed: Notify::new(),
             call: Notify::new(),
@@ -231,6 +241,9 @@ impl Api {
 
     async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let path = request.uri().path().to_owned();
+        if let Some(path) = path.strip_prefix("/2020-01-01/extension/") {
+            return self.extension(path, request).await;
+        }
         let path = path.strip_prefix("/2018-06-01/runtime/").unwrap_or_default();
         match (request.method(), path) {
             (&Method::GET, "invocation/next") => self.next().await,
@@ -316,6 +329,37 @@ impl Api {
         let here = current.event.is_none() && current.exchange.id.to_string() == id;
         (here && !std::mem::replace(&mut current.answered, true))
             .then(|| Arc::clone(&current.exchange))
+    }
+
+    /// Lambda's Extensions API (version 2020-01-01), as far as programs of the function's own need it: an
+    /// extension registers and is told of nothing. It ends with the sandbox.
+    async fn extension(&self, path: &str, request: Request<Incoming>) -> Answer {
+        match (request.method(), path) {
+            (&Method::POST, "register") => {}
+            (&Method::GET, "event/next") => return std::future::pending().await,
+            _ => {
+                let message = "of the Extensions API there are `register` and `event/next` here";
+                return refused(request, StatusCode::NOT_FOUND, "NotFound", message).await;
+            }
+        }
+        let body = Limited::new(request.into_body(), PRELUDE).collect().await;
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let wanted: Registration = serde_json::from_slice(&body).unwrap_or_default();
+        if wanted.events.iter().any(|event| event == "INVOKE") {
+            let message = "extensions are not told of invocations here: register for no events";
+            return refusal(StatusCode::BAD_REQUEST, "Extension.InvalidEventType", message);
+        }
+        let named = serde_json::json!({
+            "functionName": self.name,
+            "functionVersion": "$LATEST",
+            "handler": "",
+        });
+        let mut answer = json(StatusCode::OK, named.to_string());
+        let id = header::HeaderValue::from_str(&InvocationId::new().to_string());
+        if let Ok(id) = id {
+            answer.headers_mut().insert("lambda-extension-identifier", id);
+        }
+        answer
     }
 
     async fn response(&self, id: String, request: Request<Incoming>) -> Answer {

@@ -20,9 +20,12 @@ fn repository() -> PathBuf {
 }
 
 /// A function by the crate lambda_runtime.
-static RUST: LazyLock<Vec<u8>> = LazyLock::new(|| {
-    let (guest, target) =
-        (repository().join("tests/guests/provided"), repository().join("target/guests"));
+static RUST: LazyLock<Vec<u8>> = LazyLock::new(|| built("provided"));
+
+/// A guest that cargo builds.
+fn built(name: &str) -> Vec<u8> {
+    let guest = repository().join("tests/guests").join(name);
+    let target = repository().join("target/guests");
     let build = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--manifest-path"])
         .arg(guest.join("Cargo.toml"))
@@ -30,8 +33,8 @@ static RUST: LazyLock<Vec<u8>> = LazyLock::new(|| {
         .output()
         .unwrap();
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
-    std::fs::read(target.join("debug/provided-guest")).unwrap()
-});
+    std::fs::read(target.join(format!("debug/{name}-guest"))).unwrap()
+}
 
 async fn rust(change: impl FnOnce(&mut FunctionConfig)) -> Function {
     function_of(RuntimeKind::Provided, &[("bootstrap", &RUST)], |config| {
@@ -57,6 +60,49 @@ async fn the_rust_client_answers_a_thousand_in_a_row_from_one_process() {
                 "here": "/var/task" })
         );
         assert_eq!(id.len(), 36);
+    }
+}
+
+/// A web server that knows nothing of functions, behind AWS's adapter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_server_answers_behind_the_web_adapter() {
+    let server = "import http.server, os\n\
+        class Handler(http.server.BaseHTTPRequestHandler):\n\
+        \x20   def do_GET(self): self.answer(b'')\n\
+        \x20   def do_POST(self): self.answer(self.rfile.read(int(self.headers['content-length'])))\n\
+        \x20   def answer(self, body):\n\
+        \x20       self.send_response(418)\n\
+        \x20       self.send_header('x-seen', self.command + ' ' + self.path)\n\
+        \x20       self.end_headers()\n\
+        \x20       self.wfile.write(body or b'nothing')\n\
+        http.server.HTTPServer(('127.0.0.1', 8080), Handler).serve_forever()\n";
+    let start = "#!/bin/sh\npython3 server.py &\nexec ./adapter\n";
+    let adapter = built("adapter");
+    let files: [(&str, &[u8]); 3] =
+        [("bootstrap", start.as_bytes()), ("server.py", server.as_bytes()), ("adapter", &adapter)];
+    let function = function_of(RuntimeKind::Provided, &files, |config| {
+        config.entry = "bootstrap".into();
+    });
+    let function = function.await;
+    assert_eq!(function.prepare().await.unwrap(), HandlerStyle::Event);
+    let instance = function.start().await;
+    for (method, body, answer) in [("GET", "", "nothing"), ("POST", "a body", "a body")] {
+        let event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/a/b", "rawQueryString": "c=d",
+            "headers": { "host": "localhost", "content-length": body.len().to_string() },
+            "requestContext": {
+                "accountId": "0", "apiId": "a", "domainName": "localhost", "domainPrefix": "a",
+                "http": { "method": method, "path": "/a/b", "protocol": "HTTP/1.1",
+                    "sourceIp": "127.0.0.1", "userAgent": "" },
+                "requestId": "1", "routeKey": "$default", "stage": "$default",
+                "time": "21/Nov/2026:15:35:41 +0000", "timeEpoch": 1_795_275_341_000_u64,
+            },
+            "body": body, "isBase64Encoded": false,
+        });
+        let said = function.event(&instance, &event.to_string()).await.unwrap();
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!((&said["statusCode"], &said["body"]), (&json!(418), &json!(answer)), "{said}");
+        assert_eq!(said["headers"]["x-seen"], format!("{method} /a/b?c=d"), "{said}");
     }
 }
 
