@@ -13,12 +13,14 @@ import { format, inspect } from "node:util";
 import { incoming, install, outgoing } from "./light.mjs";
 
 const LOAD = 1, CALL = 2, DATA = 3, END = 4, CREDIT = 5, EVENT = 6, ABORT = 7;
-const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25;
+const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25, ANSWER = 28;
 
 const LONGEST = 6 << 20; // of a result, in bytes
+const SMALL = 256 << 10; // characters or bytes of a body that is sent with its head
 
 const socket = new Socket({ fd: 3, readable: true, writable: true });
 const calls = new Map(); // number -> Call
+let ended = []; // those that ended in this turn of the loop
 let run; // (call) => Promise
 let context = {}; // what Lambda's context says of every call
 let window = 1 << 20;
@@ -27,7 +29,13 @@ let window = 1 << 20;
 let out = Buffer.allocUnsafe(64 << 10), filled = 0, planned = false;
 
 function flush() {
+  planned = true; // whatever is added now is sent below
+  if (ended.length > 0) settle();
   planned = false;
+  write();
+}
+
+function write() {
   if (filled === 0) return;
   socket.write(out.subarray(0, filled));
   // Node may still hold what was written.
@@ -37,17 +45,20 @@ function flush() {
 
 function begin(kind, call, length) {
   if (filled + 9 + length > out.length) {
-    flush();
+    write();
     if (9 + length > out.length) out = Buffer.allocUnsafe(9 + length);
   }
   out.writeUInt32LE(5 + length, filled);
   out[filled + 4] = kind;
   out.writeUInt32LE(call, filled + 5);
   filled += 9;
-  if (!planned) {
-    planned = true;
-    setImmediate(flush);
-  }
+  plan();
+}
+
+function plan() {
+  if (planned) return;
+  planned = true;
+  setImmediate(flush);
 }
 
 function send(kind, call, payload = "", encoding = "utf8") {
@@ -264,6 +275,23 @@ async function sendBody(call, piece) {
   }
 }
 
+/** Sends all that a call came to in one frame. */
+function sendAnswer(call, cpu) {
+  const { status, headers, body } = call.answer;
+  let head = String(status);
+  for (const [name, value] of headers) head += `\n${name}\n${value}`;
+  const bytes = body === null ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.length;
+  begin(ANSWER, call.number, 20 + head.length + bytes);
+  sendCost(cpu);
+  filled = out.writeUInt32LE(head.length, filled);
+  filled += out.latin1Write(head, filled);
+  if (typeof body === "string") filled += out.utf8Write(body, filled);
+  else if (body !== null) {
+    out.set(body, filled);
+    filled += bytes;
+  }
+}
+
 function headOf(payload) {
   const lines = payload.latin1Slice(0, payload.length).split("\n");
   const headers = [];
@@ -286,16 +314,14 @@ function fetchRunner(app) {
       throw Object.assign(new TypeError(`the handler returned ${what}, not a Response`), { invalid: true });
     }
     const answer = outgoing(response);
-    sendHead(call.number, answer.status, answer.headers);
-    if (typeof answer.body === "string" || answer.body instanceof Uint8Array) {
-      const bytes = typeof answer.body === "string" ? Buffer.byteLength(answer.body) : answer.body.length;
-      if (bytes <= call.room) {
-        call.room -= bytes;
-        if (bytes > 0) send(PIECE, call.number, answer.body);
-      } else await sendBody(call, answer.body);
-    } else if (answer.body !== null) {
-      for await (const piece of answer.body) await sendBody(call, piece);
+    const whole = answer.body === null || typeof answer.body === "string" || answer.body instanceof Uint8Array;
+    if (whole && waiting === undefined && (answer.body?.length ?? 0) <= SMALL) {
+      call.answer = answer;
+      return;
     }
+    sendHead(call.number, answer.status, answer.headers);
+    if (whole) await sendBody(call, answer.body ?? "");
+    else for await (const piece of answer.body) await sendBody(call, piece);
     send(FINISH, call.number);
     if (waiting !== undefined) {
       for (const settled of await Promise.allSettled(waiting)) {
@@ -316,6 +342,8 @@ class Call {
     this.number = number;
     this.payload = payload;
     this.room = window;
+    this.answer = null; // a whole one, with nothing to follow
+    this.before = perCall;
   }
   push(piece) {
     this.pieces.push(piece);
@@ -368,28 +396,43 @@ function look() {
   cpu = user + system;
 }
 
-function cost(number, before) {
+/** Tells what ended in this turn of the loop, and what it cost. */
+function settle() {
   look();
   const now = performance.now();
   if (now - looked > 100) {
     looked = now;
     memory = process.memoryUsage.rss();
   }
-  begin(DONE, number, 16);
-  filled = out.writeBigUInt64LE(BigInt(Math.max(0, Math.round(perCall - before))), filled);
-  filled = out.writeBigUInt64LE(BigInt(memory), filled);
+  const all = ended;
+  ended = [];
+  for (const call of all) {
+    calls.delete(call.number);
+    const cpu = Math.max(0, Math.round(perCall - call.before));
+    if (call.answer !== null) sendAnswer(call, cpu);
+    else {
+      begin(DONE, call.number, 16);
+      sendCost(cpu);
+    }
+  }
+}
+
+function sendCost(cpu) {
+  // Numbers of 8 bytes; what is above 32 bits is seldom there.
+  filled = out.writeUInt32LE(cpu % 0x1_0000_0000, filled);
+  filled = out.writeUInt32LE(Math.floor(cpu / 0x1_0000_0000), filled);
+  filled = out.writeUInt32LE(memory % 0x1_0000_0000, filled);
+  filled = out.writeUInt32LE(Math.floor(memory / 0x1_0000_0000), filled);
 }
 
 async function serve(call) {
-  const number = call.number;
-  const before = perCall;
   try {
-    await (follows ? following.run(number, run, call) : run(call));
+    await (follows ? following.run(call.number, run, call) : run(call));
   } catch (error) {
-    send(FAULT, number, JSON.stringify({ invalid: error?.invalid === true, ...described(error) }));
+    send(FAULT, call.number, JSON.stringify({ invalid: error?.invalid === true, ...described(error) }));
   }
-  cost(number, before);
-  calls.delete(number);
+  ended.push(call);
+  plan();
 }
 
 function received(kind, number, payload) {
@@ -437,7 +480,8 @@ async function warmUp() {
     for (let i = 0; i < 3; i++) {
       const call = new Call(0, Buffer.from(payload));
       await runner(call);
-      cost(0, 0);
+      ended.push(call);
+      settle();
       // Nobody shall hear of it.
       filled = 0;
     }
@@ -451,19 +495,20 @@ socket.on("data", (data) => {
   pieces.push(data);
   length += data.length;
   if (length < wanted) return;
-  let rest = pieces.length === 1 ? data : Buffer.concat(pieces, length);
-  while (rest.length >= 4) {
-    const end = 4 + rest.readUInt32LE(0);
-    if (rest.length < end) {
-      wanted = end;
+  const all = pieces.length === 1 ? data : Buffer.concat(pieces, length);
+  let at = 0;
+  wanted = 4;
+  while (all.length - at >= 4) {
+    const end = at + 4 + all.readUInt32LE(at);
+    if (all.length < end) {
+      wanted = end - at;
       break;
     }
-    received(rest[4], rest.readUInt32LE(5), rest.subarray(9, end));
-    rest = rest.subarray(end);
-    wanted = 4;
+    received(all[at + 4], all.readUInt32LE(at + 5), all.subarray(at + 9, end));
+    at = end;
   }
-  pieces = rest.length === 0 ? [] : [rest];
-  length = rest.length;
+  pieces = at === all.length ? [] : [all.subarray(at)];
+  length = all.length - at;
 });
 socket.on("error", () => process.exit(0));
 socket.on("close", () => process.exit(0));

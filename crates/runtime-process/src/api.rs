@@ -272,6 +272,8 @@ impl Api {
 
     /// Gives the function its next invocation, when there is one.
     async fn next(&self) -> Answer {
+        // What one call used until its end was used before the next that begins at once.
+        let mut known = None;
         loop {
             let call = self.call.notified();
             let mut done = None;
@@ -288,7 +290,7 @@ impl Api {
                 if let Some(current) = &mut state.current
                     && let Some(event) = current.event.take()
                 {
-                    current.cpu_us = self.cpu_us();
+                    current.cpu_us = known.unwrap_or_else(|| self.cpu_us());
                     return self.invocation(current, event);
                 }
                 if state.closed {
@@ -296,13 +298,16 @@ impl Api {
                 }
             }
             if let Some(current) = done {
-                let cpu_us = self.cpu_us().saturating_sub(current.cpu_us);
+                let now = self.cpu_us();
+                known = Some(now);
+                let cpu_us = now.saturating_sub(current.cpu_us);
                 current.exchange.done(Done { cpu_us, memory: 0 }, &self.log);
                 current.lease.give_back();
                 // The next call may have begun already.
                 continue;
             }
             call.await;
+            known = None;
         }
     }
 

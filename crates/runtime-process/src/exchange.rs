@@ -249,6 +249,37 @@ impl Exchange {
         });
     }
 
+    /// The whole answer is there, and the call has ended by itself.
+    pub(crate) fn answer(
+        &self,
+        head: Result<ResponseHead, Fault>,
+        body: Bytes,
+        done: Done,
+        log: &Log,
+    ) {
+        self.change(|state| {
+            match head {
+                Ok(_) if state.answered || state.fault.is_some() => {}
+                Ok(head) => {
+                    state.answered = true;
+                    state.first = Some(First::Http(head));
+                    state.outcome.bytes_out += body.len() as u64;
+                    if !state.left && !body.is_empty() {
+                        state.held = body.len();
+                        state.pieces.push_back(body);
+                    }
+                }
+                Err(invalid) => {
+                    state.fault.get_or_insert(invalid);
+                }
+            }
+            // Nobody is asked for more.
+            state.taker = None;
+            let fault = state.fault.take();
+            state.end(fault, done, |fault| log.fault(self.id, fault));
+        });
+    }
+
     /// The call was ended by something else. What the function threw before says more, unless
     /// `certain`.
     pub(crate) fn failed(&self, fault: Fault, certain: bool, done: Done, log: &Log) {

@@ -61,6 +61,8 @@ pub(crate) enum Kind {
     Ended = 26,
     /// From a fork: it begins its call.
     Begun = 27,
+    /// From it: the whole answer to a request, and the call has ended: [`answer`].
+    Answer = 28,
 }
 
 impl Kind {
@@ -78,6 +80,7 @@ impl Kind {
             25 => Self::Taken,
             26 => Self::Ended,
             27 => Self::Begun,
+            28 => Self::Answer,
             _ => return None,
         })
     }
@@ -147,11 +150,26 @@ impl Frame {
 
     /// The payload of [`Kind::Done`].
     pub(crate) fn done(&self) -> io::Result<Done> {
-        let mut payload = self.payload.clone();
-        if payload.len() != 16 {
+        if self.payload.len() != 16 {
             return Err(invalid("a frame is too long or too short"));
         }
-        Ok(Done { cpu_us: payload.get_u64_le(), memory: payload.get_u64_le() })
+        Ok(done(&mut self.payload.clone()))
+    }
+
+    /// The payload of [`Kind::Answer`]: as of [`Kind::Done`], the head's length (4 bytes, little-endian),
+    /// the head, the body.
+    pub(crate) fn answer(&self) -> io::Result<(Done, Bytes, Bytes)> {
+        let mut payload = self.payload.clone();
+        if payload.len() < 20 {
+            return Err(invalid("a frame is too long or too short"));
+        }
+        let done = done(&mut payload);
+        let length = payload.get_u32_le() as usize;
+        if length > payload.len() {
+            return Err(invalid("a head is longer than its frame"));
+        }
+        let head = payload.split_to(length);
+        Ok((done, head, payload))
     }
 
     /// The payload as a number.
@@ -159,6 +177,10 @@ impl Frame {
         let number = self.payload[..].try_into();
         number.map(u32::from_le_bytes).map_err(|_| invalid("a frame is too long or too short"))
     }
+}
+
+fn done(payload: &mut Bytes) -> Done {
+    Done { cpu_us: payload.get_u64_le(), memory: payload.get_u64_le() }
 }
 
 /// Takes the next frame that is complete. What is no frame is an error, before any room is made

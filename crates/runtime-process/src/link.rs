@@ -501,7 +501,7 @@ impl Link {
             self.begins.store(true, Ordering::Relaxed);
             return Ok(());
         }
-        if frame.kind == Kind::Done {
+        if matches!(frame.kind, Kind::Done | Kind::Answer) {
             let (call, next) = {
                 let mut calls = self.calls();
                 let call = calls.running.remove(&frame.call);
@@ -515,7 +515,13 @@ impl Link {
                 next.begins();
             }
             if let Some(call) = call {
-                call.exchange.done(frame.done()?, &self.log);
+                match frame.kind {
+                    Kind::Answer => {
+                        let (done, head, body) = frame.answer()?;
+                        call.exchange.answer(frames::response_head(&head), body, done, &self.log);
+                    }
+                    _ => call.exchange.done(frame.done()?, &self.log),
+                }
                 call.wake();
                 call.lease.give_back();
             }
