@@ -33,6 +33,8 @@ const WARY_AT_FIRST: u32 = 100;
 const AHEAD: u32 = 4;
 /// How much longer than it may run a call waits for a process: a start may take so long.
 pub(crate) const WAITING: Duration = Duration::from_secs(10);
+/// How long the shortest of some calls tells of those that come.
+const LATELY: Duration = Duration::from_millis(200);
 /// How often processes that wait are looked through.
 const SWEEP: Duration = Duration::from_millis(500);
 /// How long a process waits for a call before it is made to stand still.
@@ -75,7 +77,10 @@ struct State {
     starting: usize,
     /// How long calls take of late, and starts.
     call: Duration,
+    least: Least,
     init: Duration,
+    /// Processors of this node.
+    cores: usize,
     /// Calls until one may be handed in behind another.
     wary: u32,
     pressure: Pressure,
@@ -110,7 +115,9 @@ impl Pool {
             waiting: VecDeque::new(),
             starting: 0,
             call: Duration::ZERO,
+            least: Least::default(),
             init: Duration::ZERO,
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
             wary: WARY_AT_FIRST,
             pressure: Pressure::default(),
         };
@@ -251,10 +258,32 @@ impl Pool {
         let now = Instant::now();
         let took = now - member.since;
         state.call = lately(state.call, took);
+        state.least.note(now, took);
         state.wary = if took > LONG { WARY } else { state.wary.saturating_sub(1) };
         member.since = now;
         state.members.push(member);
         state.serve(self);
+    }
+}
+
+/// The shortest of late: what a call takes where nothing keeps it from a processor.
+#[derive(Debug, Default)]
+struct Least {
+    since: Option<Instant>,
+    now: Option<Duration>,
+    before: Option<Duration>,
+}
+
+impl Least {
+    fn note(&mut self, now: Instant, took: Duration) {
+        if self.since.is_none_or(|since| now - since > LATELY) {
+            (self.since, self.before, self.now) = (Some(now), self.now, None);
+        }
+        self.now = Some(self.now.map_or(took, |least| least.min(took)));
+    }
+
+    fn is_below(&self, bound: Duration) -> bool {
+        [self.now, self.before].iter().flatten().any(|least| *least < bound)
     }
 }
 
@@ -275,6 +304,10 @@ impl State {
         if self.starting >= self.members.len().max(1) || coming >= self.waiting.len() {
             return false;
         }
+        // Those who wait for processors while processes are idle gain nothing by more.
+        if self.members.iter().any(|member| member.running == 0) {
+            return false;
+        }
         let places = self.members.len().saturating_mul(at_once).max(1) as u32;
         let turns = self.waiting.len().div_ceil(places as usize) as u32;
         // Of a call that runs longer than others did, nothing better is known.
@@ -288,11 +321,21 @@ impl State {
 
     fn free(&mut self, pool: &Arc<Pool>) -> Option<Lease> {
         let most = pool.uses.at_once;
-        let short = pool.uses.ahead && self.wary == 0 && self.call < SHORT;
-        // Where processors are scarce, one process that goes on is worth more than two in turns.
-        let at_once = if short && self.pressure.is_high() { AHEAD } else { most };
-        let mut found = self.members.iter().rposition(|member| member.running < at_once);
-        if found.is_none() && short {
+        let ahead = pool.uses.ahead;
+        // Where processors are scarce, a process that goes on is worth more than two in turns. Calls that
+        // wait for processors tell by their shortest what they would take.
+        let crowded = most == 1
+            && !pool.uses.once
+            && self.wary == 0
+            && self.least.is_below(SHORT)
+            && self.pressure.is_high();
+        let short = ahead && self.wary == 0 && (crowded || self.call < SHORT);
+        let at_once = if crowded && ahead { AHEAD } else { most };
+        let busy = self.members.iter().filter(|member| member.running > 0).count();
+        let enough = crowded && busy >= self.cores;
+        let fits = |member: &Member| member.running < at_once && (!enough || member.running > 0);
+        let mut found = self.members.iter().rposition(fits);
+        if found.is_none() && short && !enough {
             let members = self.members.iter().enumerate();
             let least = members.min_by_key(|(_, member)| member.running)?;
             found = (least.1.running < AHEAD).then_some(least.0);

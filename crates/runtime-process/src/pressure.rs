@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Of how many parts of the time one is much waiting, and little.
+const MOSTLY: u32 = 2;
+const SELDOM: u32 = 8;
 /// How long a measurement holds.
 const HOLDS: Duration = Duration::from_millis(20);
 
@@ -14,7 +17,8 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    /// Whether somebody waited for most of the time of late.
+    /// Whether somebody waited for most of the time of late. Once so, it is until that is seldom: what is
+    /// done about it makes it less.
     pub(crate) fn is_high(&mut self) -> bool {
         let now = Instant::now();
         match self.last {
@@ -23,7 +27,8 @@ impl Pressure {
                 if let Some(total) = total() {
                     let waited = Duration::from_micros(total.saturating_sub(before));
                     // After a pause the share is of long ago.
-                    self.high = now - then < HOLDS * 50 && waited * 2 > now - then;
+                    let share = if self.high { SELDOM } else { MOSTLY };
+                    self.high = now - then < HOLDS * 50 && waited * share > now - then;
                     self.last = Some((now, total));
                 }
             }
