@@ -457,3 +457,22 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shortest_call_is_forgotten_after_a_while() {
+        let ms = Duration::from_millis;
+        let (mut least, begin) = (Least::default(), Instant::now());
+        assert!(!least.is_below(ms(1000)), "nothing is known");
+        least.note(begin, ms(2));
+        least.note(begin + ms(10), ms(9));
+        assert!(least.is_below(ms(3)) && !least.is_below(ms(2)));
+        least.note(begin + LATELY * 2, ms(9));
+        assert!(least.is_below(ms(3)), "of the time before");
+        least.note(begin + LATELY * 4, ms(9));
+        assert!(!least.is_below(ms(3)) && least.is_below(ms(10)));
+    }
+}
