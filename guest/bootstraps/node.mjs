@@ -105,6 +105,7 @@ function described(error) {
 }
 
 process.on("uncaughtException", (error) => {
+  flush(); // what ended before is not its victim
   send(FAULT, current(), JSON.stringify({ crash: true, ...described(error) }));
   flush();
   socket.end(() => process.exit(1));

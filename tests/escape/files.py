@@ -220,7 +220,10 @@ def own_code_removed(world):
 
 @attack
 def own_code_with_another_mode(world):
-    os.chmod("/var/task/attempt.py", 0o777)
+    path = os.path.join(os.environ.get("LAMBDA_TASK_ROOT", "."), "attempt.py")
+    os.chmod(path, 0o777)
+    if stat.S_IMODE(os.stat(path).st_mode) != 0o777:
+        raise Denied("it stays as it is")
 
 
 @attack
@@ -345,5 +348,7 @@ def file_of_another_user(world):
     open(f"{TMP}/owned", "w")
     try:
         os.chown(f"{TMP}/owned", 0, 0)
+        if os.stat(f"{TMP}/owned").st_uid != 0:
+            raise Denied("it stays as it is")
     finally:
         os.unlink(f"{TMP}/owned")

@@ -265,7 +265,7 @@ impl Exchange {
                     state.first = Some(First::Http(head));
                     state.outcome.bytes_out += body.len() as u64;
                     if !state.left && !body.is_empty() {
-                        state.held = body.len();
+                        state.held += body.len();
                         state.pieces.push_back(body);
                     }
                 }

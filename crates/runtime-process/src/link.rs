@@ -502,6 +502,14 @@ impl Link {
             return Ok(());
         }
         if matches!(frame.kind, Kind::Done | Kind::Answer) {
+            // Before the call is taken out: of one that breaks the rules somebody must be told.
+            let (done, answer) = match frame.kind {
+                Kind::Answer => {
+                    let (done, head, body) = frame.answer()?;
+                    (done, Some((head, body)))
+                }
+                _ => (frame.done()?, None),
+            };
             let (call, next) = {
                 let mut calls = self.calls();
                 let call = calls.running.remove(&frame.call);
@@ -515,12 +523,11 @@ impl Link {
                 next.begins();
             }
             if let Some(call) = call {
-                match frame.kind {
-                    Kind::Answer => {
-                        let (done, head, body) = frame.answer()?;
+                match answer {
+                    Some((head, body)) => {
                         call.exchange.answer(frames::response_head(&head), body, done, &self.log);
                     }
-                    _ => call.exchange.done(frame.done()?, &self.log),
+                    None => call.exchange.done(done, &self.log),
                 }
                 call.wake();
                 call.lease.give_back();

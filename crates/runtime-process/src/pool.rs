@@ -200,6 +200,7 @@ impl Pool {
             patience = (patience * 2).min(PATIENCE * 16);
             let mut state = self.lock();
             state.waiting.retain(|waiting| !waiting.is_closed());
+            state.serve(self);
             if state.wants_more(self.uses.at_once as usize) {
                 self.start(&mut state);
             }
@@ -249,6 +250,8 @@ impl Pool {
             if !state.waiting.is_empty() && state.starting == 0 && state.members.is_empty() {
                 self.start(&mut state);
             }
+            // Those that are left may take what it could not.
+            state.serve(self);
             drop(state);
             drop(gone);
             return;
@@ -283,6 +286,9 @@ impl Least {
     }
 
     fn is_below(&self, bound: Duration) -> bool {
+        if self.since.is_none_or(|since| since.elapsed() > LATELY * 2) {
+            return false;
+        }
         [self.now, self.before].iter().flatten().any(|least| *least < bound)
     }
 }
@@ -331,9 +337,15 @@ impl State {
             && self.pressure.is_high();
         let short = ahead && self.wary == 0 && (crowded || self.call < SHORT);
         let at_once = if crowded && ahead { AHEAD } else { most };
-        let busy = self.members.iter().filter(|member| member.running > 0).count();
+        // One whose call takes long waits for something else, and nothing is put behind that.
+        let quick = |member: &&Member| member.running > 0 && member.since.elapsed() < LONG;
+        let busy = self.members.iter().filter(quick).count();
         let enough = crowded && busy >= self.cores;
-        let fits = |member: &Member| member.running < at_once && (!enough || member.running > 0);
+        let fits = |member: &Member| {
+            let idle = member.running == 0;
+            let room = member.running < at_once && (idle || most > 1 || quick(&member));
+            room && (!enough || !idle)
+        };
         let mut found = self.members.iter().rposition(fits);
         if found.is_none() && short && !enough {
             let members = self.members.iter().enumerate();

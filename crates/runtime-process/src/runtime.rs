@@ -143,6 +143,8 @@ impl Shared {
             ("memory", config.written.memory && !bounded),
             ("cpu", config.written.cpu && !bounded),
             ("egress", reduced && !config.egress.is_empty()),
+            // Its Runtime API is a port, and others on the network may listen at the same.
+            ("runtime = \"provided\"", reduced && config.runtime == RuntimeKind::Provided),
         ];
         let unheld: Vec<_> =
             written.into_iter().filter(|(_, unheld)| *unheld).map(|(key, _)| key).collect();

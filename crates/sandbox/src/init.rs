@@ -46,6 +46,8 @@ pub(crate) struct Init<'a> {
     pub(crate) trees: Vec<OwnedFd>,
     /// For the program, and the last for the listener if one is wanted.
     pub(crate) descriptors: Vec<OwnedFd>,
+    /// Whether sandboxes are reduced here: the spec's word is not enough for that.
+    pub(crate) reduced: bool,
     /// Where to tell how it fares.
     pub(crate) status: OwnedFd,
     /// Gives a byte when the identity is there, and closes with the spawner.
@@ -83,6 +85,10 @@ impl Init<'_> {
         let Whole { spec, confinement } =
             serde_json::from_str(&text).map_err(io::Error::from).step(|| "read the spec".into())?;
 
+        if confinement.is_some() != self.reduced {
+            let error = io::Error::from(io::ErrorKind::InvalidInput);
+            return Err(error).step(|| "make a sandbox of another kind than the spawner's".into());
+        }
         let sources = match &confinement {
             None => Some(Sources::take(&spec.binds, self.trees)?),
             Some(_) => None,
@@ -141,7 +147,7 @@ impl Init<'_> {
                 give_up_capabilities()?;
                 let reach = crate::seccomp::reach(confinement.network());
                 let reach = reach.map_err(io::Error::other).step(|| "make a filter".into())?;
-                let filters = [&[reach], self.filters].concat();
+                let filters = [&reach, self.filters].concat();
                 program.confined = Some((confinement, filters));
             }
         }

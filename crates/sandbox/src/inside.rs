@@ -1,13 +1,15 @@
 //! What the spawner does inside of sandboxes that run already. Their programs may be hostile by then: the
 //! root that it finds there is read-only, so its own directories are what they were.
 
+use std::ffi::CString;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
 use rustix::mount::{FsPickFlags, fsconfig_reconfigure, fsconfig_set_string, fspick};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -60,7 +62,7 @@ pub(crate) fn within<T>(
 /// Gives a file system in memory another size, in bytes.
 pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
     let resize = || {
-        let context = fspick(rustix::fs::CWD, path, FsPickFlags::FSPICK_CLOEXEC)?;
+        let context = fspick(CWD, path, FsPickFlags::FSPICK_CLOEXEC)?;
         fsconfig_set_string(context.as_fd(), "size", size.to_string())?;
         fsconfig_set_string(context.as_fd(), "nr_inodes", files_in(size).to_string())?;
         fsconfig_reconfigure(context.as_fd())
@@ -68,7 +70,8 @@ pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
     resize().map_err(|error: rustix::io::Errno| format!("resize {path}: {error}"))
 }
 
-/// Removes everything in a directory. It goes down by steps and
+/// Removes everything in a directory of the mount namespace that this process is in: whatever programs
+/// move meanwhile, it does not lead out of that. It goes down by steps and
 /// without a stack: a hostile program may have made directories deeper than any.
 pub(crate) fn empty(path: &Path) -> Result<(), String> {
     let empty = || -> io::Result<()> {
@@ -111,29 +114,108 @@ pub(crate) fn empty(path: &Path) -> Result<(), String> {
     emptied
 }
 
+/// Removes everything in a directory of the host that hostile programs write, even now. It goes neither up nor through
+/// links: directories inside of others are moved to the top, and so only what is just below the top is
+/// ever opened.
+pub(crate) fn empty_home(path: &Path) -> Result<(), String> {
+    let empty = || -> io::Result<()> {
+        let top = directory(CWD, path)?;
+        let (mut steps, mut moved) = (0_u32, 0_u32);
+        loop {
+            let mut below = None;
+            for name in names(&top)? {
+                steps += 1;
+                if remove_file(&top, &name)? == Kind::Directory {
+                    below = Some(name);
+                    break;
+                }
+            }
+            let Some(below) = below else { return Ok(()) };
+            let inner = directory(&top, &below)?;
+            for name in names(&inner)? {
+                steps += 1;
+                if steps > MOST_STEPS {
+                    return Err(io::Error::other("too much is in it"));
+                }
+                if remove_file(&inner, &name)? == Kind::Directory {
+                    // A name of its own; one that is taken by somebody else's doing is tried again.
+                    moved += 1;
+                    let to = format!(".mayfly-{}-{moved}", std::process::id());
+                    let flags = rustix::fs::RenameFlags::NOREPLACE;
+                    rustix::fs::renameat_with(&inner, &name, &top, to, flags)?;
+                }
+            }
+            rustix::fs::unlinkat(&top, &below, AtFlags::REMOVEDIR)?;
+        }
+    };
+    empty().map_err(|error| format!("empty {}: {error}", path.display()))
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Directory,
+    Gone,
+}
+
+/// Opens a directory that is no link, and that its owner may have closed to himself.
+fn directory(at: impl AsFd + Copy, path: impl rustix::path::Arg + Copy) -> io::Result<OwnedFd> {
+    let plain = OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(at, path, plain | OFlags::RDONLY, Mode::empty()) {
+        Err(Errno::ACCESS) => {}
+        other => return Ok(other?),
+    }
+    let closed = rustix::fs::openat(at, path, plain | OFlags::PATH, Mode::empty())?;
+    let itself = format!("/proc/self/fd/{}", closed.as_raw_fd());
+    fs::set_permissions(&itself, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+    Ok(rustix::fs::openat(at, path, plain | OFlags::RDONLY, Mode::empty())?)
+}
+
+fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
+    let entries = rustix::fs::Dir::read_from(directory)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_owned()));
+    let names = names.take(MOST_STEPS as usize).collect::<Result<Vec<_>, Errno>>()?;
+    Ok(names.into_iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect())
+}
+
+/// Removes what is no directory.
+fn remove_file(directory: &OwnedFd, name: &CString) -> io::Result<Kind> {
+    match rustix::fs::unlinkat(directory, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(Kind::Gone),
+        Err(Errno::ISDIR) => Ok(Kind::Directory),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Removes a directory with everything in it.
 pub(crate) fn remove(path: &Path) -> Result<(), String> {
-    empty(path)?;
+    empty_home(path)?;
     fs::remove_dir(path).map_err(|error| format!("remove {}: {error}", path.display()))
 }
 
 /// Ends and reaps those that lost their parent and have become children of this process, but not those
-/// that it knows.
+/// that it knows. One that does not end at once is left for the next time.
 pub(crate) fn end_strays(known: &[Pid]) {
-    let strays = children(rustix::process::getpid()).unwrap_or_default();
-    for stray in strays.into_iter().filter(|pid| !known.contains(pid)) {
-        // They are reaped here alone, so the number is still theirs.
-        let _ = rustix::process::kill_process(stray, Signal::KILL);
-        let _ = rustix::process::waitpid(Some(stray), WaitOptions::empty());
+    for _ in 0..ROUNDS {
+        let strays = children(rustix::process::getpid()).unwrap_or_default();
+        let strays: Vec<Pid> = strays.into_iter().filter(|pid| !known.contains(pid)).collect();
+        if strays.is_empty() {
+            return;
+        }
+        for stray in strays {
+            // They are reaped here alone, so the number is still theirs.
+            let Ok(held) = pidfd_open(stray, PidfdFlags::empty()) else { continue };
+            end_tree(stray, &held);
+            if end(&held).unwrap_or(false) {
+                let _ = rustix::process::waitpid(Some(stray), WaitOptions::NOHANG);
+            }
+        }
     }
 }
 
 /// Ends every child of this process, and theirs, who become its own.
 pub(crate) fn end_all() {
     loop {
-        for child in children(rustix::process::getpid()).unwrap_or_default() {
-            let _ = rustix::process::kill_process(child, Signal::KILL);
-        }
+        end_below(rustix::process::getpid());
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             // There is none.
@@ -142,11 +224,58 @@ pub(crate) fn end_all() {
     }
 }
 
-/// The children of a process, as the host numbers them.
+/// The children of a process, as the host numbers them, those of its first thread first.
 fn children(of: Pid) -> io::Result<Vec<Pid>> {
-    let of = of.as_raw_nonzero();
-    let text = fs::read_to_string(format!("/proc/{of}/task/{of}/children"))?;
-    Ok(text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect())
+    let mut threads: Vec<u32> = fs::read_dir(format!("/proc/{}/task", of.as_raw_nonzero()))?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    threads.sort_unstable_by_key(|thread| *thread != of.as_raw_nonzero().get() as u32);
+    let mut found = Vec::new();
+    for thread in threads {
+        let file = format!("/proc/{}/task/{thread}/children", of.as_raw_nonzero());
+        // A thread may have ended; then its children are another's.
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let pids = text.split_whitespace();
+        found.extend(pids.filter_map(|pid| Pid::from_raw(pid.parse().ok()?)));
+    }
+    Ok(found)
+}
+
+/// Ends a process, a child of this one, and all below it.
+pub(crate) fn end_tree(root: Pid, held: &OwnedFd) {
+    // Whatever ends by itself meanwhile needs no signal.
+    let _ = rustix::process::pidfd_send_signal(held, Signal::STOP);
+    end_below(root);
+    let _ = rustix::process::pidfd_send_signal(held, Signal::KILL);
+}
+
+/// Ends all below a process, though they fork as fast as they can: first they are made to stand still.
+fn end_below(root: Pid) {
+    let stop = |held: &OwnedFd| {
+        let _ = rustix::process::pidfd_send_signal(held, Signal::STOP);
+    };
+    let mut stopped: Vec<(Pid, OwnedFd)> = Vec::new();
+    let mut quiet = 0;
+    for _ in 0..ROUNDS {
+        let known = |pid: &Pid| stopped.iter().any(|(stopped, _)| stopped == pid);
+        let new: Vec<Pid> = descendants(root).into_iter().filter(|pid| !known(pid)).collect();
+        let new = new.into_iter();
+        let new: Vec<(Pid, OwnedFd)> =
+            new.filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?))).collect();
+        // A number may be another process's by now: what is still listed is the right one.
+        let still = descendants(root);
+        let new = new.into_iter().filter(|(pid, _)| still.contains(pid));
+        stopped.extend(new.inspect(|(_, held)| stop(held)));
+        // One that moved to another parent at that moment may be missed.
+        let known = |pid: &Pid| stopped.iter().any(|(stopped, _)| stopped == pid);
+        quiet = if still.iter().all(known) { quiet + 1 } else { 0 };
+        if quiet == 3 {
+            break;
+        }
+    }
+    for (_, held) in &stopped {
+        let _ = rustix::process::pidfd_send_signal(held, Signal::KILL);
+    }
 }
 
 /// The program of a sandbox: the oldest child of its first process, which the kernel names first. What
@@ -164,17 +293,18 @@ pub(crate) fn end_others(group: &Group, init: Pid, program: Pid) -> Result<(), S
     let enough = if group.processes().is_some() { 1 } else { 3 };
     let mut quiet = 0;
     for _ in 0..ROUNDS {
-        let others = |pid: &Pid| *pid != init && *pid != program;
+        let others = |pid: &&Pid| **pid != init && **pid != program;
         let held: Vec<(Pid, OwnedFd)> = listed()
-            .into_iter()
+            .iter()
             .filter(others)
             // One that has ended meanwhile is none.
-            .filter_map(|pid| Some((pid, pidfd_open(pid, PidfdFlags::empty()).ok()?)))
+            .filter_map(|pid| Some((*pid, pidfd_open(*pid, PidfdFlags::empty()).ok()?)))
             .collect();
         // A number may be another process's by now, anywhere on the host. What is still listed once it is
         // held is the right one.
         let still = listed();
-        let mut alive = false;
+        // Those that came meanwhile, too: one that forks and ends all the time is never listed twice.
+        let mut alive = still.iter().any(|pid| others(&pid));
         for (pid, held) in held.into_iter().filter(|(pid, _)| still.contains(pid)) {
             let ended = end(&held).map_err(|error| format!("end its processes: {error}"))?;
             if !ended {

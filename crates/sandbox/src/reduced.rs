@@ -45,6 +45,8 @@ const PROC: [&str; 7] = [
 /// What a process may have beside its memory, in bytes: stacks of threads and what is only reserved are
 /// counted by the limit of its kind.
 const BESIDE: u64 = 512 << 20;
+/// Landlock's version that knows of files that are made shorter (Linux 6.2).
+const TRUNCATION: u32 = 3;
 /// Landlock's version that bounds the ports of TCP (Linux 6.7), and that bounds signals (Linux 6.12).
 const PORTS: u32 = 4;
 const SIGNALS: u32 = 6;
@@ -136,6 +138,11 @@ pub(crate) fn home(scratch: &Path, id: u64) -> PathBuf {
 pub(crate) fn problems() -> io::Result<Vec<String>> {
     let version = sys::landlock_version();
     let version = version.ok_or_else(|| io::Error::other("this kernel has no Landlock either"))?;
+    if version < TRUNCATION {
+        let message =
+            "this kernel's Landlock does not keep files from being emptied: Linux 6.2 does";
+        return Err(io::Error::other(message));
+    }
     let mut problems = Vec::new();
     if version < SIGNALS {
         problems.push(
@@ -174,7 +181,7 @@ impl Confinement {
         let restrict = || -> Result<(), landlock::RulesetError> {
             let ruleset = Ruleset::default()
                 .set_compatibility(CompatLevel::HardRequirement)
-                .handle_access(AccessFs::from_all(ABI::V1))?
+                .handle_access(AccessFs::from_all(ABI::V3))?
                 .set_compatibility(CompatLevel::BestEffort)
                 .handle_access(all)?
                 .scope(Scope::from_all(abi))?;

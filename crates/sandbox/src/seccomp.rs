@@ -350,6 +350,57 @@ const OF_A_PROCESS: &[(c_long, u8)] = &[
     (SYS_ioprio_set, 1),
 ];
 
+/// Shared memory, semaphores and messages of System V: there is one of each for the whole host, and what is
+/// left in them stays.
+const SHARED: &[c_long] = &[
+    SYS_shmget,
+    SYS_shmat,
+    SYS_shmctl,
+    SYS_semget,
+    SYS_semop,
+    SYS_semtimedop,
+    SYS_semctl,
+    SYS_msgget,
+    SYS_msgsnd,
+    SYS_msgrcv,
+    SYS_msgctl,
+];
+
+/// Who owns a file, its mode and its times. Landlock knows nothing of them, and every file of the node's user
+/// could be changed; to programs these calls succeed.
+const MARKS: &[c_long] = &[
+    SYS_fchmod,
+    SYS_fchmodat,
+    SYS_fchown,
+    SYS_fchownat,
+    SYS_utimensat,
+    #[cfg(target_arch = "x86_64")]
+    SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    SYS_futimesat,
+];
+
+/// What is kept beside files; the same holds for it.
+const ATTRIBUTES: &[c_long] = &[
+    SYS_setxattr,
+    SYS_lsetxattr,
+    SYS_fsetxattr,
+    SYS_removexattr,
+    SYS_lremovexattr,
+    SYS_fremovexattr,
+];
+
+/// Kinds of sockets that send to whom each message names, the last of them packets.
+const DATAGRAMS: &[c_int] = &[SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_DCCP, 10];
+
 /// The bits of a socket's type that say its kind.
 const KIND: u64 = 0xf;
 
@@ -389,19 +440,28 @@ pub(crate) fn programs() -> Result<Vec<BpfProgram>, seccompiler::Error> {
 
 /// The filter before those of [`programs`] where a sandbox has neither network nor processes of its own:
 /// what Landlock does not know of the host's.
-pub(crate) fn reach(reach: Reach) -> Result<BpfProgram, seccompiler::Error> {
+pub(crate) fn reach(reach: Reach) -> Result<Vec<BpfProgram>, seccompiler::Error> {
     use SeccompCmpOp::{MaskedEq, Ne};
     let arch = TargetArch::try_from(ARCH)?;
     let is = |argument, operation, value: i64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operation, value as u64)
     };
-    let kind = |kind: c_int| is(1, MaskedEq(KIND), i64::from(kind));
-    // A pair of these still sends to whom it names.
-    let mut refused =
-        Rules::from([(SYS_socketpair, vec![SeccompRule::new(vec![kind(SOCK_DGRAM)?])?])]);
+    let kinds = |kinds: &[c_int]| {
+        let kind = |kind: &c_int| is(1, MaskedEq(KIND), i64::from(*kind));
+        let rules = kinds.iter().map(|other| SeccompRule::new(vec![kind(other)?]));
+        rules.collect::<Result<Vec<_>, _>>()
+    };
+    let every = |calls: &[c_long]| -> Rules { calls.iter().map(|call| (*call, vec![])).collect() };
+    let mut refused = every(&[SHARED, ATTRIBUTES].concat());
+    // Pairs of datagrams, which raw ones are as well, still send to whom a message names.
+    refused.insert(SYS_socketpair, kinds(DATAGRAMS)?);
     // Others of the same user are no concern of it: Landlock keeps it from signals and traces alone.
     for (call, process) in OF_A_PROCESS {
         refused.insert(*call, vec![SeccompRule::new(vec![is(*process, Ne, 0)?])?]);
+    }
+    // There zero may be the user, or a group.
+    for (call, itself) in [(SYS_setpriority, 0), (SYS_ioprio_set, 1)] {
+        refused.entry(call).or_default().push(SeccompRule::new(vec![is(0, Ne, itself)?])?);
     }
     // Sockets in files and abstract ones lead to whoever listens on the host: its services.
     let others = vec![is(0, Ne, i64::from(AF_INET))?, is(0, Ne, i64::from(AF_INET6))?];
@@ -409,14 +469,13 @@ pub(crate) fn reach(reach: Reach) -> Result<BpfProgram, seccompiler::Error> {
     match reach {
         Reach::Nobody => {
             let none = [SYS_socket, SYS_connect, SYS_bind, SYS_listen, SYS_accept, SYS_accept4];
-            refused.extend(none.map(|call| (call, vec![])));
+            refused.extend(every(&none));
         }
         Reach::Ports => {
-            for other in [SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_SEQPACKET] {
-                sockets.push(SeccompRule::new(vec![kind(other)?])?);
-            }
+            sockets.extend(kinds(DATAGRAMS)?);
+            sockets.extend(kinds(&[SOCK_SEQPACKET])?);
             refused.insert(SYS_socket, sockets);
-            refused.extend([SYS_bind, SYS_listen].map(|call| (call, vec![])));
+            refused.extend(every(&[SYS_bind, SYS_listen]));
             // Data that connects by itself asks nobody.
             for (call, flags) in [(SYS_sendto, 3), (SYS_sendmsg, 2), (SYS_sendmmsg, 3)] {
                 let fast = is(flags, MaskedEq(MSG_FASTOPEN as u64), i64::from(MSG_FASTOPEN))?;
@@ -427,10 +486,11 @@ pub(crate) fn reach(reach: Reach) -> Result<BpfProgram, seccompiler::Error> {
             refused.insert(SYS_socket, sockets);
         }
     }
-    let error = SeccompAction::Errno(EACCES as u32);
-    SeccompFilter::new(refused, SeccompAction::Allow, error, arch)?
-        .try_into()
-        .map_err(seccompiler::Error::from)
+    let filter = |rules: Rules, error: c_int| -> Result<BpfProgram, seccompiler::Error> {
+        let action = SeccompAction::Errno(error as u32);
+        Ok(SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?.try_into()?)
+    };
+    Ok(vec![filter(refused, EACCES)?, filter(every(MARKS), 0)?])
 }
 
 /// Calls that are allowed with some arguments.

@@ -139,7 +139,9 @@ fn begin(group: &Group, means: &Means, id: u64, parts: Parts) -> io::Result<Begu
             if sys::close_all_but(keep).is_err() {
                 std::process::exit(125);
             }
-            Init { filters: &means.filters, doors, spec, trees, descriptors, status, go }.run()
+            let reduced = means.powers == Powers::None;
+            let filters = &means.filters;
+            Init { filters, doors, spec, trees, descriptors, reduced, status, go }.run()
         }
         Forked::Parent(pid, pidfd) => {
             // Before it goes on: soon it hides.
@@ -204,7 +206,7 @@ impl Child {
     /// Ends all its processes: those of a pid namespace end with its first.
     pub(crate) fn kill(&self) -> io::Result<()> {
         if let Files::Home(_) = self.files {
-            inside::end_others(&self.group, self.pid, self.pid).map_err(io::Error::other)?;
+            inside::end_tree(self.pid, &self.pidfd);
         }
         rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL)?;
         // With cgroups v1 a frozen process dies only when it is thawed.
@@ -252,7 +254,7 @@ impl Child {
             return Err("its program has ended".into());
         }
         match &self.files {
-            Files::Home(home) => inside::empty(home)?,
+            Files::Home(home) => inside::empty_home(home)?,
             Files::Mounts(mounts) => inside::within(means, mounts, || {
                 inside::empty(Path::new("/tmp"))?;
                 inside::empty(Path::new("/dev/shm"))
@@ -265,9 +267,12 @@ impl Child {
     }
 
     /// Takes the end of a sandbox whose first process has ended.
-    pub(crate) fn reap(self) -> Ended {
+    pub(crate) fn reap(self, others: &[Pid]) -> Ended {
         let id = WaitId::PidFd(self.pidfd.as_fd());
         let status = rustix::process::waitid(id, WaitIdOptions::EXITED).ok().flatten();
+        if let Files::Home(_) = &self.files {
+            inside::end_strays(others);
+        }
         let usage = self.group.usage();
         if let Err(error) = self.group.remove() {
             complain(&format!("remove the cgroup of {}: {error}", self.pid.as_raw_nonzero()));

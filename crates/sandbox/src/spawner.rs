@@ -72,6 +72,7 @@ fn means(name: &str, scratch: Option<PathBuf>) -> io::Result<(Means, Vec<String>
     let powers = match &scratch {
         Some(scratch) => {
             problems.extend(crate::reduced::problems()?);
+            problems.extend(identity::groups());
             clear(scratch)?;
             // Whoever outlives a sandbox's first process is ended here.
             rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
@@ -251,11 +252,8 @@ impl Service {
     fn reap(&mut self, id: u64) -> io::Result<()> {
         match self.children.remove(&id) {
             Some(child) => {
-                let ended = child.reap();
-                if self.means.powers == Powers::None {
-                    let known: Vec<_> = self.children.values().map(Child::pid).collect();
-                    crate::inside::end_strays(&known);
-                }
+                let others: Vec<_> = self.children.values().map(Child::pid).collect();
+                let ended = child.reap(&others);
                 self.tell(&Report::Ended { id, ended })
             }
             None => Ok(()),
@@ -273,8 +271,10 @@ impl Service {
                 complain(&format!("end a sandbox: {error}"));
             }
         }
-        for (_, child) in self.children.drain() {
-            child.reap();
+        let mut children: Vec<Child> = self.children.drain().map(|(_, child)| child).collect();
+        while let Some(child) = children.pop() {
+            let others: Vec<_> = children.iter().map(Child::pid).collect();
+            child.reap(&others);
         }
     }
 }

@@ -3,14 +3,12 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -41,15 +39,9 @@ pub struct Starter(Arc<Way>);
 enum Way {
     /// As children of this process, by this command.
     Here(Vec<OsString>),
-    /// By a process of its own, which is asked on a socket.
+    /// By a process of its own, which is asked on a socket. It knows the name already, and makes no reduced
+    /// sandboxes: whoever asks it has fewer powers, and chooses nothing.
     Apart(OwnedFd),
-}
-
-/// What that process is asked for: the arguments of a spawner, whose socket comes along.
-#[derive(Debug, Serialize, Deserialize)]
-struct Wanted {
-    name: String,
-    scratch: Option<Vec<u8>>,
 }
 
 impl Starter {
@@ -60,14 +52,15 @@ impl Starter {
     }
 
     /// Starts a process that will start them as this one is now: whoever gives up his powers afterwards has
-    /// sandboxes that are made with them. It ends with the value. The command runs [`starter_main`].
+    /// sandboxes that are made with them. It ends with the value. The command runs [`starter_main`]; the name
+    /// of the node's cgroups is added to it. There will be no reduced sandboxes.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn apart(command: &[OsString]) -> io::Result<Self> {
+    pub fn apart(command: &[OsString], name: &str) -> io::Result<Self> {
         let (ours, theirs) = seqpacket()?;
         // It ends when this one does, and nobody waits for it.
-        begin(command, [""; 0], theirs)?;
+        begin(command, [name], theirs)?;
         Ok(Self(Arc::new(Way::Apart(ours))))
     }
 
@@ -84,28 +77,32 @@ impl Starter {
                 begin(command, arguments, socket).map(Some)
             }
             Way::Apart(starter) => {
-                let scratch = scratch.map(|scratch| scratch.as_os_str().as_bytes().to_vec());
-                let wanted = Wanted { name: name.into(), scratch };
-                wire::send(starter, &wanted, &[socket.as_fd()]).map(|()| None)
+                if scratch.is_some() {
+                    return Err(io::Error::other("with root's powers there are no reduced ones"));
+                }
+                wire::send(starter, &(), &[socket.as_fd()]).map(|()| None)
             }
         }
     }
 }
 
-/// Runs as the process that starts spawners, by this command, until nobody can ask it any more.
-pub fn starter_main(command: &[OsString]) -> ExitCode {
+/// Runs as the process that starts spawners, by this command, until nobody can ask it any more, with the
+/// arguments that [`Starter::apart`] adds to its own.
+pub fn starter_main(
+    command: &[OsString],
+    mut arguments: impl Iterator<Item = OsString>,
+) -> ExitCode {
+    let name = arguments.next().unwrap_or_default();
     let serve = || -> io::Result<()> {
         let socket = take_socket()?;
         // A terminal's Ctrl-C is the node's to answer.
         let _ = rustix::process::setsid();
         let mut started: Vec<Child> = Vec::new();
-        while let Some((wanted, mut sockets)) = wire::receive::<Wanted>(&socket)? {
+        while let Some(((), mut sockets)) = wire::receive(&socket)? {
             // Those that have ended are forgotten when the next is wanted, which is because they have.
             started.retain_mut(|spawner| !matches!(spawner.try_wait(), Ok(Some(_))));
             let Some(socket) = sockets.pop() else { continue };
-            let scratch = wanted.scratch.map(OsString::from_vec);
-            let arguments = [OsString::from(wanted.name)].into_iter().chain(scratch);
-            match begin(command, arguments, socket) {
+            match begin(command, [&name], socket) {
                 Ok(spawner) => started.push(spawner),
                 // Whoever waits for it sees the socket's end.
                 Err(error) => complain(&format!("start the spawner: {error}")),

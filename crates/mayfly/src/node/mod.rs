@@ -150,7 +150,7 @@ impl Node {
         let engine = engine_cache(&mode, &data);
         let images = data.cache().join("js");
         let processes =
-            processes::start(starter, &mode, &config, &data, code.clone(), egress).await;
+            processes::start(&starter, &mode, &config, &data, code.clone(), egress).await;
         let isolate = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
             move || {

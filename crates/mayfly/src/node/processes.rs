@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +34,7 @@ type Runtimes = BTreeMap<RuntimeKind, Arc<dyn Runtime>>;
 /// Starts the process that makes sandboxes, and the runtimes on it. Where the host lets none be made,
 /// each refuses what is deployed to it, with the reason.
 pub(super) async fn start(
-    starter: Starter,
+    starter: &Starter,
     mode: &Mode,
     config: &Config,
     data: &DataDir,
@@ -43,13 +43,13 @@ pub(super) async fn start(
 ) -> Runtimes {
     let (reduced, unheld) = match (mode, config.sandbox) {
         (Mode::Dev(_), _) => (true, Unheld::Noted),
-        (Mode::Serve, Sandbox::Reduced) => (true, Unheld::Refused),
+        (Mode::Serve, Sandbox::Reduced) => (config.user.is_none(), Unheld::Refused),
         (Mode::Serve, Sandbox::Whole) => (false, Unheld::Refused),
     };
     let options = SpawnerOptions {
-        starter,
-        name: name(data),
-        reduced: reduced.then(|| absolute(data).join("cache/sandboxes")),
+        starter: starter.clone(),
+        name: name(data.root()),
+        reduced: reduced.then(|| absolute(data.root()).join("cache/sandboxes")),
     };
     let spawner = match Spawner::start(options).await {
         Ok(spawner) => spawner,
@@ -108,13 +108,13 @@ impl Runtime for Absent {
 }
 
 /// The data directory, by the name that every process knows it by.
-fn absolute(data: &DataDir) -> PathBuf {
-    data.root().canonicalize().unwrap_or_else(|_| data.root().to_owned())
+fn absolute(data: &Path) -> PathBuf {
+    data.canonicalize().unwrap_or_else(|_| data.to_owned())
 }
 
 /// The name of this node's cgroups: the same after each start, for what an earlier process of it left
 /// is found by it.
-fn name(data: &DataDir) -> String {
+pub(super) fn name(data: &Path) -> String {
     let root = absolute(data);
     format!("mayfly-{}", Digest::of(root.as_os_str().as_bytes()).short())
 }

@@ -44,9 +44,10 @@ pub(super) fn become_user(name: Option<&str>, data: &Path) -> anyhow::Result<Sta
         "only root can become `{name}`, whom `user` in the configuration names: start the node as root or \
          as that user"
     );
-    let starter = Starter::apart(&[THIS_PROGRAM.into(), STARTER.into()]);
-    let starter = starter.context("start the process that starts spawners")?;
     give(data, &user)?;
+    let command = [THIS_PROGRAM.into(), STARTER.into()];
+    let starter = Starter::apart(&command, &super::processes::name(data));
+    let starter = starter.context("start the process that starts spawners")?;
     let to = || format!("become the user `{name}`");
     let group = user.gid;
     let c_name = std::ffi::CString::new(name).with_context(to)?;
@@ -63,18 +64,18 @@ pub(super) fn become_user(name: Option<&str>, data: &Path) -> anyhow::Result<Sta
 
 /// Gives a data directory, new or root's, to a user.
 fn give(data: &Path, user: &User) -> anyhow::Result<()> {
+    // In one that is the user's already root touches nothing: what lies there may lead elsewhere.
+    if std::fs::metadata(data).is_ok_and(|meta| meta.uid() == user.uid.as_raw()) {
+        return Ok(());
+    }
     // What is no data directory is refused here, and what another node uses.
     let opened = DataDir::open(data, OpenOptions::default())?;
     let root = opened.root();
-    // One that was given already is not looked through again.
-    if std::fs::metadata(root)?.uid() != user.uid.as_raw() {
-        give_below(root, user)
-            .with_context(|| format!("give {} to `{}`", root.display(), user.name))?;
-    }
-    Ok(())
+    give_below(root, user).with_context(|| format!("give {} to `{}`", root.display(), user.name))
 }
 
-/// The directory itself comes last: so one that was interrupted begins again.
+/// The directory itself comes last: nobody else may enter it before, and one that was interrupted begins
+/// again.
 fn give_below(path: &Path, user: &User) -> std::io::Result<()> {
     if std::fs::symlink_metadata(path)?.is_dir() {
         for entry in std::fs::read_dir(path)? {

@@ -53,12 +53,7 @@ async fn a_reduced_sandbox_harms_no_other_process() {
 async fn a_reduced_sandbox_reaches_no_network() {
     let Some(who) = Who::confined() else { return };
     let ground = Ground::new(who).await;
-    let provided = "code = \".\"\nruntime = \"provided\"\nhandler = \"network.handler\"";
-    let app = format!(
-        "app = \"attacker\"\n[functions.network]\ncode = \".\"\nruntime = \"python\"\n\
-         handler = \"network.handler\"\n[functions.provided]\n{provided}\n"
-    );
-    ground.deploy(&attackers().file("mayfly.toml", app)).await;
+    ground.deploy(&python("attacker", &[("network", "")])).await;
     let place = tempfile::tempdir().unwrap();
     let (service, service6) = (listener("127.0.0.1:0"), listener("[::1]:0"));
     let name = format!("mayfly-escape-{}", std::process::id());
@@ -77,7 +72,6 @@ async fn a_reduced_sandbox_reaches_no_network() {
     });
     let watch = ground.watch();
     let came = ground.attack("network", &world).await;
-    let provided = ground.attack("provided", &world).await;
     watch.well().await;
     for listener in [&service, &service6] {
         listener.set_nonblocking(true).unwrap();
@@ -90,7 +84,6 @@ async fn a_reduced_sandbox_reaches_no_network() {
     // It sees them, and reaches none.
     let seen = ["interfaces", "connections_of_others"];
     denied_but("network", &came, &seen);
-    denied_but("network, provided", &provided, &seen);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,6 +95,36 @@ async fn a_reduced_sandbox_asks_nothing_of_the_kernel() {
     let came = ground.attack("calls", &Value::Object(Default::default())).await;
     watch.well().await;
     denied_but("calls", &came, &[]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_moves_while_a_reduced_sandbox_is_cleared_leads_nowhere() {
+    let Some(who) = Who::confined() else { return };
+    let ground = Ground::new(who).await;
+    // A thread that outlives every invocation moves directories and links them while they are emptied.
+    let mover = "import os, threading\n\
+        def move():\n\
+        \x20   home = os.environ['TMPDIR']\n\
+        \x20   while True:\n\
+        \x20       for act in (lambda: os.makedirs(home + '/a/b/c'), lambda: os.rename(home + '/a/b/c', home + '/c'),\n\
+        \x20                   lambda: os.symlink('../..', home + '/a/b/d'), lambda: os.rename(home + '/a/b', home + '/b'),\n\
+        \x20                   lambda: os.mkdir(home + '/closed', 0)):\n\
+        \x20           try: act()\n\
+        \x20           except OSError: pass\n\
+        threading.Thread(target=move, daemon=True).start()\n\
+        def handler(event, context): return 'moving'\n";
+    let manifest = "app = \"attacker\"\n[functions.mover]\ncode = \"mover.py\"\n\
+                    handler = \"mover.handler\"\nisolation = \"invocation\"\n";
+    let app = mayfly_testkit::App::new().file("mayfly.toml", manifest).file("mover.py", mover);
+    ground.deploy(&app).await;
+    let watch = ground.watch();
+    for _ in 0..30 {
+        assert_eq!(ground.attack("mover", &json!({})).await, "moving");
+    }
+    watch.well().await;
+    for part in ["control.db", "keys/master", "cache/code", "cache/sandboxes", "admin-token"] {
+        assert!(ground.node.data().join(part).exists(), "{part}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +176,10 @@ async fn what_a_reduced_sandbox_does_not_hold_is_refused_or_told() {
         let refused = ground.node.deploy(&app).await.expect_err(key).to_string();
         assert!(refused.contains(&format!("`{key}`")), "{refused}");
     }
+    let provided = "app = \"refused\"\n[functions.main]\ncode = \".\"\nruntime = \"provided\"\n";
+    let app = attackers().file("mayfly.toml", provided);
+    let refused = ground.node.deploy(&app).await.expect_err("provided").to_string();
+    assert!(refused.contains("provided"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
