@@ -119,6 +119,17 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
                 case 'loop': for (;;);
                 case 'never': return new Promise(() => {});
                 case 'memory': { const held = []; for (;;) held.push(Buffer.alloc(1 << 20, 1)); }
+                case 'short answer':
+                case 'long head':
+                    for (let call = 1; call < 99; call++) {
+                        const frame = Buffer.alloc(event.way === 'long head' ? 29 : 19);
+                        frame.writeUInt32LE(frame.length - 4, 0);
+                        frame[4] = 28;
+                        frame.writeUInt32LE(call, 5);
+                        if (event.way === 'long head') frame.writeUInt32LE(1 << 30, 25);
+                        fs.writeSync(3, frame);
+                    }
+                    return new Promise(() => {});
                 case 'garbage': fs.writeSync(3, 'garbage on the socket'); return new Promise(() => {});
                 case 'huge frame': fs.writeSync(3, Buffer.from([255, 255, 255, 127, 21])); return new Promise(() => {});
                 case 'close': fs.closeSync(3); return new Promise(() => {});
@@ -141,6 +152,8 @@ async fn every_way_of_failing_has_its_code_and_the_next_call_is_fine() {
         ("memory", FaultCode::OutOfMemory, "memory limit of 128MB"),
         ("garbage", FaultCode::FunctionCrashed, "frame"),
         ("huge frame", FaultCode::FunctionCrashed, "frame"),
+        ("short answer", FaultCode::FunctionCrashed, "frame"),
+        ("long head", FaultCode::FunctionCrashed, "frame"),
         ("close", FaultCode::FunctionCrashed, ""),
     ];
     function.fails_by(&ways, "node.mjs").await;
