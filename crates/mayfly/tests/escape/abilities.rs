@@ -134,8 +134,9 @@ const FILES: Reasons = &[
 async fn other_processes_are_neither_seen_nor_harmed() {
     for who in Who::all() {
         let ground = Ground::counted(who).await;
-        ground.deploy(&python("attacker", &[("processes", "")])).await;
+        // Before the deployment, which tries the attacker in a process that ends.
         let neighbour = ground.youngest_program();
+        ground.deploy(&python("attacker", &[("processes", "")])).await;
         // It is there from now on.
         ground.attack("processes", &json!({ "only": ["priority_over_others"] })).await;
         let attacker = ground.youngest_program();
