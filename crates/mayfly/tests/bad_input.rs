@@ -125,7 +125,7 @@ async fn a_function_may_catch_its_memory_limit() {
     let app = deploy_guests(&node, "faults", "").await;
     let caught = app.get("/hoard/caught").await;
     let caught = caught.expect(200).text();
-    assert!(caught.contains("Error"), "{caught}");
+    assert!(caught.contains("InternalError"), "{caught}");
     still_fine(&app).await;
 }
 

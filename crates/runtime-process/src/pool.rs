@@ -339,8 +339,7 @@ impl State {
         let at_once = if crowded && ahead { AHEAD } else { most };
         // One whose call takes long waits for something else, and nothing is put behind that.
         let quick = |member: &&Member| member.running > 0 && member.since.elapsed() < LONG;
-        let busy = self.members.iter().filter(quick).count();
-        let enough = crowded && busy >= self.cores;
+        let enough = crowded && self.members.iter().filter(quick).count() >= self.cores;
         let fits = |member: &Member| {
             let idle = member.running == 0;
             let room = member.running < at_once && (idle || most > 1 || quick(&member));
@@ -348,7 +347,7 @@ impl State {
         };
         let mut found = self.members.iter().rposition(fits);
         if found.is_none() && short && !enough {
-            let members = self.members.iter().enumerate();
+            let members = self.members.iter().enumerate().filter(|(_, member)| quick(member));
             let least = members.min_by_key(|(_, member)| member.running)?;
             found = (least.1.running < AHEAD).then_some(least.0);
         }

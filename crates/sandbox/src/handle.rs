@@ -229,9 +229,7 @@ impl Spawner {
         let listener = listener.map(|(outside, _)| outside);
         sandbox.begun(status, failure, listener).await
     }
-}
 
-impl Spawner {
     /// What the sandbox is made of, its names, and the sockets that are there already.
     fn whole(&self, spec: &Spec, id: u64) -> Result<(Whole, Names, Vec<OwnedFd>), SpawnError> {
         if let Some((_, scratch)) = &self.shared.reduced {

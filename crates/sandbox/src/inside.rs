@@ -24,7 +24,7 @@ const ROUNDS: usize = 100;
 const DEATH: Timespec = Timespec { tv_sec: 1, tv_nsec: 0 };
 /// Files that are looked at when leftovers are removed; more are left to the kernel, with the whole
 /// sandbox.
-const MOST_STEPS: u32 = 20_000;
+pub(crate) const MOST_STEPS: u32 = 20_000;
 
 /// The spawner's own mount namespace.
 pub(crate) fn own_namespace() -> io::Result<OwnedFd> {
@@ -71,8 +71,8 @@ pub(crate) fn resize(path: &str, size: u64) -> Result<(), String> {
 }
 
 /// Removes everything in a directory of the mount namespace that this process is in: whatever programs
-/// move meanwhile, it does not lead out of that. It goes down by steps and
-/// without a stack: a hostile program may have made directories deeper than any.
+/// move meanwhile, it does not lead out of that. It goes down by steps and without a stack: a hostile
+/// program may have made directories deeper than any.
 pub(crate) fn empty(path: &Path) -> Result<(), String> {
     let empty = || -> io::Result<()> {
         std::env::set_current_dir(path)?;
@@ -114,38 +114,46 @@ pub(crate) fn empty(path: &Path) -> Result<(), String> {
     emptied
 }
 
-/// Removes everything in a directory of the host that hostile programs write, even now. It goes neither up nor through
-/// links: directories inside of others are moved to the top, and so only what is just below the top is
-/// ever opened.
-pub(crate) fn empty_home(path: &Path) -> Result<(), String> {
+/// Removes everything in a directory of the host that hostile programs write, even now, by so many steps at
+/// most. It goes neither up nor through links: directories inside of others are moved to the top, and so
+/// only what is just below the top is ever opened.
+pub(crate) fn empty_home(path: &Path, most: u32) -> Result<(), String> {
     let empty = || -> io::Result<()> {
-        let top = directory(CWD, path)?;
+        let top = open_up(CWD, path)?;
         let (mut steps, mut moved) = (0_u32, 0_u32);
+        let mut step = || {
+            steps += 1;
+            (steps <= most).then_some(()).ok_or_else(|| io::Error::other("too much is in it"))
+        };
         loop {
-            let mut below = None;
-            for name in names(&top)? {
-                steps += 1;
-                if remove_file(&top, &name)? == Kind::Directory {
-                    below = Some(name);
-                    break;
+            let listed = names(&top)?;
+            if listed.is_empty() {
+                return Ok(());
+            }
+            for name in listed {
+                step()?;
+                if remove_file(&top, &name)? == Kind::Gone {
+                    continue;
+                }
+                let inner = open_up(&top, &name)?;
+                for below in names(&inner)? {
+                    step()?;
+                    if remove_file(&inner, &below)? == Kind::Gone {
+                        continue;
+                    }
+                    // Only what its owner may write can be moved.
+                    open_up(&inner, &below)?;
+                    while !move_up(&inner, &below, &top, moved)? {
+                        step()?;
+                        moved += 1;
+                    }
+                }
+                match rustix::fs::unlinkat(&top, &name, AtFlags::REMOVEDIR) {
+                    // More than was listed at once, or somebody adds to it: the next round has it.
+                    Ok(()) | Err(Errno::NOTEMPTY) => {}
+                    Err(error) => return Err(error.into()),
                 }
             }
-            let Some(below) = below else { return Ok(()) };
-            let inner = directory(&top, &below)?;
-            for name in names(&inner)? {
-                steps += 1;
-                if steps > MOST_STEPS {
-                    return Err(io::Error::other("too much is in it"));
-                }
-                if remove_file(&inner, &name)? == Kind::Directory {
-                    // A name of its own; one that is taken by somebody else's doing is tried again.
-                    moved += 1;
-                    let to = format!(".mayfly-{}-{moved}", std::process::id());
-                    let flags = rustix::fs::RenameFlags::NOREPLACE;
-                    rustix::fs::renameat_with(&inner, &name, &top, to, flags)?;
-                }
-            }
-            rustix::fs::unlinkat(&top, &below, AtFlags::REMOVEDIR)?;
         }
     };
     empty().map_err(|error| format!("empty {}: {error}", path.display()))
@@ -157,19 +165,16 @@ enum Kind {
     Gone,
 }
 
-/// Opens a directory that is no link, and that its owner may have closed to himself.
-fn directory(at: impl AsFd + Copy, path: impl rustix::path::Arg + Copy) -> io::Result<OwnedFd> {
+/// Opens a directory that is no link, and lets its owner do with it what he likes.
+fn open_up(at: impl AsFd + Copy, path: impl rustix::path::Arg + Copy) -> io::Result<OwnedFd> {
     let plain = OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::openat(at, path, plain | OFlags::RDONLY, Mode::empty()) {
-        Err(Errno::ACCESS) => {}
-        other => return Ok(other?),
-    }
     let closed = rustix::fs::openat(at, path, plain | OFlags::PATH, Mode::empty())?;
     let itself = format!("/proc/self/fd/{}", closed.as_raw_fd());
     fs::set_permissions(&itself, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(rustix::fs::openat(at, path, plain | OFlags::RDONLY, Mode::empty())?)
+    Ok(rustix::fs::open(&itself, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
+/// Some names in a directory; none when it is empty.
 fn names(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     let entries = rustix::fs::Dir::read_from(directory)?;
     let names = entries.map(|entry| Ok(entry?.file_name().to_owned()));
@@ -186,9 +191,19 @@ fn remove_file(directory: &OwnedFd, name: &CString) -> io::Result<Kind> {
     }
 }
 
-/// Removes a directory with everything in it.
+/// Moves a directory to the top, by a number; `false` where that is taken.
+fn move_up(from: &OwnedFd, name: &CString, top: &OwnedFd, number: u32) -> io::Result<bool> {
+    let flags = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(from, name, top, format!(".{number}"), flags) {
+        Ok(()) | Err(Errno::NOENT) => Ok(true),
+        Err(Errno::EXIST) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Removes a directory of the host with everything in it, whose programs have ended.
 pub(crate) fn remove(path: &Path) -> Result<(), String> {
-    empty_home(path)?;
+    empty_home(path, u32::MAX)?;
     fs::remove_dir(path).map_err(|error| format!("remove {}: {error}", path.display()))
 }
 
@@ -364,4 +379,49 @@ fn end(held: &OwnedFd) -> io::Result<bool> {
     let _ = rustix::process::pidfd_send_signal(held, Signal::KILL);
     let mut polled = [PollFd::new(held, PollFlags::IN)];
     Ok(rustix::event::poll(&mut polled, Some(&DEATH))? > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{DirBuilderExt as _, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_home_is_emptied_whatever_is_in_it_and_nothing_beside_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let (home, beside) = (temp.path().join("home"), temp.path().join("beside"));
+        fs::create_dir_all(home.join("a/.0/.1")).unwrap();
+        fs::create_dir_all(&beside).unwrap();
+        fs::write(beside.join("file"), "kept").unwrap();
+        for (link, to) in [("link", "../beside"), ("a/link", "../../beside"), ("up", "..")] {
+            symlink(to, home.join(link)).unwrap();
+        }
+        // Names that others are moved to, directories closed to their owner, and many in one.
+        for name in [".0", ".1", ".2"] {
+            fs::create_dir(home.join(name)).unwrap();
+            fs::create_dir(home.join(name).join("inner")).unwrap();
+        }
+        for mode in [0, 0o100, 0o400, 0o500] {
+            let closed = home.join(format!("a/closed-{mode:o}"));
+            fs::create_dir(&closed).unwrap();
+            fs::DirBuilder::new().mode(mode).create(closed.join("inner")).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(&closed, mode).unwrap();
+        }
+        // Deeper than a path can say.
+        std::env::set_current_dir(&home).unwrap();
+        for _ in 0..3000 {
+            fs::create_dir("deep").unwrap();
+            std::env::set_current_dir("deep").unwrap();
+        }
+        std::env::set_current_dir("/").unwrap();
+
+        assert!(empty_home(&home, 100).unwrap_err().contains("too much"));
+        empty_home(&home, MOST_STEPS).unwrap();
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+        assert_eq!(fs::read_to_string(beside.join("file")).unwrap(), "kept");
+        remove(&home).unwrap();
+        assert!(!home.exists());
+    }
 }

@@ -8,12 +8,13 @@
 use std::collections::BTreeMap;
 use std::env::consts::ARCH;
 
-use crate::reduced::Reach;
 use libc::*;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
     SeccompRule, TargetArch,
 };
+
+use crate::reduced::Reach;
 
 /// Files: opening, reading, writing, naming, looking at.
 const FILES: &[c_long] = &[
@@ -50,12 +51,7 @@ const FILES: &[c_long] = &[
     SYS_renameat2,
     SYS_linkat,
     SYS_symlinkat,
-    SYS_fchmod,
-    SYS_fchmodat,
-    SYS_fchown,
-    SYS_fchownat,
     SYS_umask,
-    SYS_utimensat,
     SYS_truncate,
     SYS_ftruncate,
     SYS_fallocate,
@@ -79,13 +75,39 @@ const FILES: &[c_long] = &[
     SYS_listxattr,
     SYS_llistxattr,
     SYS_flistxattr,
+    SYS_mknodat,
+];
+
+/// Who owns a file, its mode and its times. Landlock knows nothing of them, so where the host's files are
+/// seen every one of the node's user could be changed.
+const MARKS: &[c_long] = &[
+    SYS_fchmod,
+    SYS_fchmodat,
+    SYS_fchown,
+    SYS_fchownat,
+    SYS_utimensat,
+    #[cfg(target_arch = "x86_64")]
+    SYS_chmod,
+    #[cfg(target_arch = "x86_64")]
+    SYS_chown,
+    #[cfg(target_arch = "x86_64")]
+    SYS_lchown,
+    #[cfg(target_arch = "x86_64")]
+    SYS_utime,
+    #[cfg(target_arch = "x86_64")]
+    SYS_utimes,
+    #[cfg(target_arch = "x86_64")]
+    SYS_futimesat,
+];
+
+/// What is kept beside files; the same holds for it.
+const ATTRIBUTES: &[c_long] = &[
     SYS_setxattr,
     SYS_lsetxattr,
     SYS_fsetxattr,
     SYS_removexattr,
     SYS_lremovexattr,
     SYS_fremovexattr,
-    SYS_mknodat,
 ];
 
 /// Waiting for descriptors, and what wakes.
@@ -124,9 +146,7 @@ const MEMORY: &[c_long] = &[
     SYS_get_mempolicy,
     SYS_mbind,
     SYS_set_mempolicy,
-    SYS_shmat,
     SYS_shmdt,
-    SYS_shmctl,
 ];
 
 /// Processes and threads inside the sandbox.
@@ -250,8 +270,11 @@ const SOCKETS: &[c_long] = &[
     SYS_getsockopt,
 ];
 
-/// System V's queues and semaphores, in the sandbox's own namespace.
+/// System V's memory, queues and semaphores, in the sandbox's own namespace; see [`conditional`] for the
+/// rest.
 const QUEUES: &[c_long] = &[
+    SYS_shmat,
+    SYS_shmctl,
     SYS_semget,
     SYS_semop,
     SYS_semtimedop,
@@ -281,12 +304,6 @@ const ARCHITECTURE: &[c_long] = &[
     SYS_rename,
     SYS_link,
     SYS_symlink,
-    SYS_chmod,
-    SYS_chown,
-    SYS_lchown,
-    SYS_utime,
-    SYS_utimes,
-    SYS_futimesat,
     SYS_dup2,
     SYS_pipe,
     SYS_poll,
@@ -350,54 +367,6 @@ const OF_A_PROCESS: &[(c_long, u8)] = &[
     (SYS_ioprio_set, 1),
 ];
 
-/// Shared memory, semaphores and messages of System V: there is one of each for the whole host, and what is
-/// left in them stays.
-const SHARED: &[c_long] = &[
-    SYS_shmget,
-    SYS_shmat,
-    SYS_shmctl,
-    SYS_semget,
-    SYS_semop,
-    SYS_semtimedop,
-    SYS_semctl,
-    SYS_msgget,
-    SYS_msgsnd,
-    SYS_msgrcv,
-    SYS_msgctl,
-];
-
-/// Who owns a file, its mode and its times. Landlock knows nothing of them, and every file of the node's user
-/// could be changed; to programs these calls succeed.
-const MARKS: &[c_long] = &[
-    SYS_fchmod,
-    SYS_fchmodat,
-    SYS_fchown,
-    SYS_fchownat,
-    SYS_utimensat,
-    #[cfg(target_arch = "x86_64")]
-    SYS_chmod,
-    #[cfg(target_arch = "x86_64")]
-    SYS_chown,
-    #[cfg(target_arch = "x86_64")]
-    SYS_lchown,
-    #[cfg(target_arch = "x86_64")]
-    SYS_utime,
-    #[cfg(target_arch = "x86_64")]
-    SYS_utimes,
-    #[cfg(target_arch = "x86_64")]
-    SYS_futimesat,
-];
-
-/// What is kept beside files; the same holds for it.
-const ATTRIBUTES: &[c_long] = &[
-    SYS_setxattr,
-    SYS_lsetxattr,
-    SYS_fsetxattr,
-    SYS_removexattr,
-    SYS_lremovexattr,
-    SYS_fremovexattr,
-];
-
 /// Kinds of sockets that send to whom each message names, the last of them packets.
 const DATAGRAMS: &[c_int] = &[SOCK_DGRAM, SOCK_RAW, SOCK_RDM, SOCK_DCCP, 10];
 
@@ -413,6 +382,8 @@ pub(crate) fn programs() -> Result<Vec<BpfProgram>, seccompiler::Error> {
     let mut allowed = always(
         &[
             FILES,
+            MARKS,
+            ATTRIBUTES,
             EVENTS,
             MEMORY,
             PROCESSES,
@@ -452,7 +423,8 @@ pub(crate) fn reach(reach: Reach) -> Result<Vec<BpfProgram>, seccompiler::Error>
         rules.collect::<Result<Vec<_>, _>>()
     };
     let every = |calls: &[c_long]| -> Rules { calls.iter().map(|call| (*call, vec![])).collect() };
-    let mut refused = every(&[SHARED, ATTRIBUTES].concat());
+    // There is one of each queue for the whole host, and what is left in it stays.
+    let mut refused = every(&[QUEUES, &[SYS_shmget], ATTRIBUTES].concat());
     // Pairs of datagrams, which raw ones are as well, still send to whom a message names.
     refused.insert(SYS_socketpair, kinds(DATAGRAMS)?);
     // Others of the same user are no concern of it: Landlock keeps it from signals and traces alone.
@@ -490,6 +462,7 @@ pub(crate) fn reach(reach: Reach) -> Result<Vec<BpfProgram>, seccompiler::Error>
         let action = SeccompAction::Errno(error as u32);
         Ok(SeccompFilter::new(rules, SeccompAction::Allow, action, arch)?.try_into()?)
     };
+    // To programs these succeed, which many a copy of a file relies on.
     Ok(vec![filter(refused, EACCES)?, filter(every(MARKS), 0)?])
 }
 

@@ -254,7 +254,7 @@ impl Child {
             return Err("its program has ended".into());
         }
         match &self.files {
-            Files::Home(home) => inside::empty_home(home)?,
+            Files::Home(home) => inside::empty_home(home, inside::MOST_STEPS)?,
             Files::Mounts(mounts) => inside::within(means, mounts, || {
                 inside::empty(Path::new("/tmp"))?;
                 inside::empty(Path::new("/dev/shm"))

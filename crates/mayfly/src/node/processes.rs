@@ -43,7 +43,7 @@ pub(super) async fn start(
 ) -> Runtimes {
     let (reduced, unheld) = match (mode, config.sandbox) {
         (Mode::Dev(_), _) => (true, Unheld::Noted),
-        (Mode::Serve, Sandbox::Reduced) => (config.user.is_none(), Unheld::Refused),
+        (Mode::Serve, Sandbox::Reduced) => (true, Unheld::Refused),
         (Mode::Serve, Sandbox::Whole) => (false, Unheld::Refused),
     };
     let options = SpawnerOptions {

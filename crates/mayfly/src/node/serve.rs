@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{Listen, Mode, Node, NodeOptions, bind, stop_signal, user};
 use crate::cli::{Failure, ServeArgs};
-use crate::config::Config;
+use crate::config::{Config, Sandbox};
 
 /// Runs a node until it is told to stop.
 pub(crate) fn serve(args: ServeArgs) -> Result<(), Failure> {
@@ -21,6 +21,11 @@ fn options(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         None => Config::default(),
     };
     config.base = args.base.or(config.base);
+    anyhow::ensure!(
+        config.user.is_none() || config.sandbox == Sandbox::Whole,
+        "`user` and `sandbox = \"reduced\"` in the configuration exclude each other: with root's powers \
+         there are whole sandboxes; start the node as that user for reduced ones"
+    );
     let data = args.data.unwrap_or_else(|| PathBuf::from(".mayfly-node"));
     // Ports come first: whoever starts a second node by mistake learns it at once.
     let (listener, admin) = (bind(listen(args.listen, 8080))?, bind(listen(args.admin, 8081))?);

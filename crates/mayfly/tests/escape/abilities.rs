@@ -240,41 +240,16 @@ async fn networks_are_out_of_reach() {
         );
         ground.deploy(&attackers().file("mayfly.toml", app)).await;
 
-        let place = tempfile::tempdir().unwrap();
-        let (service, service6) = (listener("127.0.0.1:0"), listener("[::1]:0"));
-        let name = format!("mayfly-escape-{}", std::process::id());
-        let without_file = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap());
-        let without_file = without_file.unwrap();
-        let in_file = UnixListener::bind(place.path().join("socket")).unwrap();
-        let world = json!({
-            "port": service.local_addr().unwrap().port(),
-            "port6": service6.local_addr().unwrap().port(),
-            "ingress": ground.node.client().address().port(),
-            "admin": ground.node.admin().address().port(),
-            "address": address(),
-            "abstract": name,
-            "socket": text(&place.path().join("socket")),
-            "interface": "lo",
-        });
+        let services = Services::new();
+        let world = services.world(&ground);
         let watch = ground.watch();
         let came = ground.attack("network", &world).await;
         let provided = ground.attack("provided", &world).await;
         watch.well().await;
-
-        // Nobody has come to any of them.
-        for listener in [&service, &service6] {
-            listener.set_nonblocking(true).unwrap();
-            assert!(listener.accept().is_err(), "{who:?}");
-            listener.set_nonblocking(false).unwrap();
-        }
-        for listener in [&without_file, &in_file] {
-            listener.set_nonblocking(true).unwrap();
-            assert!(listener.accept().is_err(), "{who:?}");
-        }
+        services.were_not_called();
         // And they are there to be found.
         allowed("outside", &outside(&[], "network", &world, OPEN));
-        assert!(service.accept().is_ok() && service6.accept().is_ok());
-        assert!(without_file.accept().is_ok() && in_file.accept().is_ok());
+        services.were_called();
         if rustix::process::geteuid().is_root() {
             allowed("outside", &outside(&[], "network", &world, OPEN_TO_ROOT));
         }
@@ -284,12 +259,68 @@ async fn networks_are_out_of_reach() {
     }
 }
 
+/// Services of the host that nobody in a sandbox shall reach.
+pub(super) struct Services {
+    place: tempfile::TempDir,
+    name: String,
+    tcp: [TcpListener; 2],
+    unix: [UnixListener; 2],
+}
+
+impl Services {
+    pub(super) fn new() -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let name = format!("mayfly-escape-{}", std::process::id());
+        let without_file = SocketAddr::from_abstract_name(&name).unwrap();
+        let unix = [
+            UnixListener::bind_addr(&without_file).unwrap(),
+            UnixListener::bind(place.path().join("socket")).unwrap(),
+        ];
+        Self { place, name, tcp: [listener("127.0.0.1:0"), listener("[::1]:0")], unix }
+    }
+
+    /// What an attacker is told of them.
+    pub(super) fn world(&self, ground: &Ground) -> Value {
+        let [port, port6] = [0, 1].map(|at| self.tcp[at].local_addr().unwrap().port());
+        json!({
+            "port": port,
+            "port6": port6,
+            "ingress": ground.node.client().address().port(),
+            "admin": ground.node.admin().address().port(),
+            "address": address(),
+            "abstract": self.name,
+            "socket": text(&self.place.path().join("socket")),
+            "interface": "lo",
+        })
+    }
+
+    /// Nobody has come to any of them.
+    pub(super) fn were_not_called(&self) {
+        for listener in &self.tcp {
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_err());
+            listener.set_nonblocking(false).unwrap();
+        }
+        for listener in &self.unix {
+            listener.set_nonblocking(true).unwrap();
+            assert!(listener.accept().is_err());
+            listener.set_nonblocking(false).unwrap();
+        }
+    }
+
+    /// Somebody has come to each.
+    fn were_called(&self) {
+        assert!(self.tcp.iter().all(|listener| listener.accept().is_ok()));
+        assert!(self.unix.iter().all(|listener| listener.accept().is_ok()));
+    }
+}
+
 pub(super) fn listener(address: &str) -> TcpListener {
     TcpListener::bind(address).unwrap()
 }
 
 /// An address of this host that others reach it at; nothing is sent to find it.
-pub(super) fn address() -> String {
+fn address() -> String {
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     match socket.connect("192.0.2.1:9") {
         Ok(()) => socket.local_addr().unwrap().ip().to_string(),

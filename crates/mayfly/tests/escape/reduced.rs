@@ -1,23 +1,31 @@
 //! The same attacks where the host lets nobody make namespaces: what a reduced sandbox holds all the same,
 //! and what it is known not to hold.
 
-use std::os::linux::net::SocketAddrExt as _;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
 
 use mayfly_testkit::until;
 use serde_json::{Value, json};
 
 use crate::common::dev::Dev;
 
-use super::abilities::{address, listener, users, witness};
-use super::ground::{Ground, SECRET, Who, attackers, denied_but, python, text};
+use super::abilities::{Services, listener, users, witness};
+use super::ground::{Ground, SECRET, Who, allowed, attackers, denied_but, outside, python, text};
 use super::host;
+
+/// A user of no other process and no file.
+const ALONE: u32 = 61_235;
+
+/// A ground of one who may make no namespaces, with an attacker on it.
+async fn ground_of(attacker: &str) -> Option<Ground> {
+    let ground = Ground::new(Who::confined()?).await;
+    ground.deploy(&python("attacker", &[(attacker, "")])).await;
+    Some(ground)
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reduced_sandbox_hides_the_files_of_the_host_and_of_others() {
-    let Some(who) = Who::confined() else { return };
-    let ground = Ground::new(who).await;
-    ground.deploy(&python("attacker", &[("files", "")])).await;
+    let Some(ground) = ground_of("files").await else { return };
     let turned: String = SECRET.chars().rev().collect();
     let world = json!({
         "data": text(ground.node.data()),
@@ -34,9 +42,7 @@ async fn a_reduced_sandbox_hides_the_files_of_the_host_and_of_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reduced_sandbox_harms_no_other_process() {
-    let Some(who) = Who::confined() else { return };
-    let ground = Ground::new(who).await;
-    ground.deploy(&python("attacker", &[("processes", "")])).await;
+    let Some(ground) = ground_of("processes").await else { return };
     ground.attack("processes", &json!({ "only": ["priority_over_others"] })).await;
     let attacker = ground.youngest_program();
     let mut witness = witness(host::field(attacker, "Uid").unwrap());
@@ -51,46 +57,48 @@ async fn a_reduced_sandbox_harms_no_other_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reduced_sandbox_reaches_no_network() {
-    let Some(who) = Who::confined() else { return };
-    let ground = Ground::new(who).await;
-    ground.deploy(&python("attacker", &[("network", "")])).await;
-    let place = tempfile::tempdir().unwrap();
-    let (service, service6) = (listener("127.0.0.1:0"), listener("[::1]:0"));
-    let name = format!("mayfly-escape-{}", std::process::id());
-    let without_file = SocketAddr::from_abstract_name(&name).unwrap();
-    let without_file = UnixListener::bind_addr(&without_file).unwrap();
-    let in_file = UnixListener::bind(place.path().join("socket")).unwrap();
-    let world = json!({
-        "port": service.local_addr().unwrap().port(),
-        "port6": service6.local_addr().unwrap().port(),
-        "ingress": ground.node.client().address().port(),
-        "admin": ground.node.admin().address().port(),
-        "address": address(),
-        "abstract": name,
-        "socket": text(&place.path().join("socket")),
-        "interface": "lo",
-    });
+    let Some(ground) = ground_of("network").await else { return };
+    let services = Services::new();
     let watch = ground.watch();
-    let came = ground.attack("network", &world).await;
+    let came = ground.attack("network", &services.world(&ground)).await;
     watch.well().await;
-    for listener in [&service, &service6] {
-        listener.set_nonblocking(true).unwrap();
-        assert!(listener.accept().is_err());
-    }
-    for listener in [&without_file, &in_file] {
-        listener.set_nonblocking(true).unwrap();
-        assert!(listener.accept().is_err());
-    }
+    services.were_not_called();
     // It sees them, and reaches none.
     let seen = ["interfaces", "connections_of_others"];
     denied_but("network", &came, &seen);
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_reduced_sandbox_changes_nothing_that_it_shares_with_the_host() {
+    let Some(ground) = ground_of("shared").await else { return };
+    let place = tempfile::tempdir().unwrap();
+    let datagrams = place.path().join("datagrams");
+    let listener = UnixDatagram::bind(&datagrams).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    for path in [place.path(), &datagrams] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    }
+    // It may read this one, which is of its own user.
+    let file = |data: &str| json!({ "file": data, "datagrams": text(&datagrams) });
+    let task = ground.attack("shared", &file("attempt.py")).await;
+    denied_but("shared", &task, &[]);
+    assert!(listener.recv(&mut [0]).is_err(), "nobody wrote to it");
+    // Outside all of it is allowed, to a user whom nobody else is and in a group of its own: what it changes of
+    // their processes is not undone.
+    let mine = place.path().join("file");
+    std::fs::write(&mine, "text").unwrap();
+    std::os::unix::fs::chown(&mine, Some(ALONE), Some(ALONE)).unwrap();
+    let alone = ALONE.to_string();
+    let alone =
+        ["setpriv", "--reuid", &alone, "--regid", &alone, "--clear-groups", "setsid", "--wait"];
+    let all: Vec<&str> = task.as_object().unwrap().keys().map(String::as_str).collect();
+    allowed("outside", &outside(&alone, "shared", &file(text(&mine)), &all));
+    assert!(listener.recv(&mut [0]).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reduced_sandbox_asks_nothing_of_the_kernel() {
-    let Some(who) = Who::confined() else { return };
-    let ground = Ground::new(who).await;
-    ground.deploy(&python("attacker", &[("calls", "")])).await;
+    let Some(ground) = ground_of("calls").await else { return };
     let watch = ground.watch();
     let came = ground.attack("calls", &Value::Object(Default::default())).await;
     watch.well().await;
