@@ -377,32 +377,30 @@ impl Sandbox {
     async fn begun(
         mut self,
         status: OwnedFd,
-        mut failure: oneshot::Receiver<String>,
+        failure: oneshot::Receiver<String>,
         listener: Option<OwnedFd>,
     ) -> Result<Self, SpawnError> {
         rustix::io::ioctl_fionbio(&status, true).map_err(io::Error::from)?;
         let status = pipe::Receiver::from_owned_fd(status)?;
         let mut lines = tokio::io::BufReader::new(status).lines();
-        let first = tokio::select! {
-            biased;
-            Ok(reason) = &mut failure => return Err(SpawnError::Host(reason)),
-            line = lines.next_line() => line?,
-        };
-        match first.as_deref().map(serde_json::from_str) {
+        match lines.next_line().await?.as_deref().map(serde_json::from_str) {
             Some(Ok(Status::Running)) => {}
             Some(Ok(Status::Failed { step, error })) => {
                 return Err(SpawnError::Program { step, error });
             }
             // The pipe has closed; the spawner's reason, or its init's end, is on its way.
             _ => {
-                return Err(SpawnError::Host(tokio::select! {
-                    biased;
-                    Ok(reason) = failure => reason,
-                    ended = self.ended() => match ended.out_of_memory {
-                        true => "its memory was full before its program began".into(),
-                        false => format!("it ended before its program began ({:?})", ended.exit),
+                // A sandbox that ended is forgotten after that is told, and then no reason can come.
+                let reason = match failure.await {
+                    Ok(reason) => reason,
+                    Err(_) => match self.ended().await {
+                        Ended { out_of_memory: true, .. } => {
+                            "its memory was full before its program began".into()
+                        }
+                        ended => format!("it ended before its program began ({:?})", ended.exit),
                     },
-                }));
+                };
+                return Err(SpawnError::Host(reason));
             }
         }
         if let Some(listener) = listener {
