@@ -8,6 +8,7 @@
 //! All of this blocks; an async caller moves it to a thread.
 
 mod cache;
+mod checked;
 mod error;
 mod limits;
 mod pack;
@@ -17,6 +18,7 @@ mod unpack;
 mod verify;
 
 pub use cache::Cache;
+pub use checked::{private_directory, read_checked, write_checked};
 pub use error::{ArtifactError, PackError};
 pub use limits::Limits;
 pub use pack::{Packed, pack, pack_with};

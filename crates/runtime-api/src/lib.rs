@@ -4,17 +4,23 @@
 //! payloads. A payload is HTTP or an event; [`lambda`] holds the one translation between the two.
 
 mod body;
+mod child;
 mod invoke;
 pub mod lambda;
 mod logs;
+mod meter;
 mod payload;
 mod runtime;
+mod ticker;
 
 pub use body::{Body, BodyStream};
+pub use child::{Bounds, ChildCommand, child_main};
 pub use invoke::{Answer, Invocation, Invoke, Target};
 pub use logs::{LogLevel, LogSink};
+pub use meter::{Metered, Spent};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
 pub use runtime::{
     Call, CodeStore, Diagnostic, Failure, Instance, OpenSecrets, PrepareError, PrepareRequest,
     Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
+pub use ticker::{Running, Ticker};

@@ -2,17 +2,16 @@
 //! image of the memory that they leave.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use mayfly_runtime_api::{Diagnostic, Prepared};
-use mayfly_types::HandlerStyle;
+use mayfly_runtime_api::{Bounds, Diagnostic, PrepareError, Prepared};
+use mayfly_types::{Fault, FaultCode, HandlerStyle};
 
 use crate::engine::{Engine, write_checked};
 use crate::image::Delta;
 use crate::loader::{self, LoadRequest, ModuleGraph, SourceMap};
-use crate::prepare::{Job, JobResult};
+use crate::prepare::Job;
 use crate::slot::{Entry, Loaded};
 use crate::wire::Writer;
 
@@ -23,55 +22,30 @@ const GRACE: Duration = Duration::from_secs(1);
 /// Most processor time of the process, in seconds.
 const CPU_SECONDS: u64 = 20;
 
-/// Reads a job from standard input, does it and writes its result to standard output.
+/// Is the process that prepares one function.
 pub fn prepare_child() -> ExitCode {
-    limit();
-    let mut request = Vec::new();
-    let result = match std::io::stdin().read_to_end(&mut request) {
-        Ok(_) => match serde_json::from_slice::<Job>(&request) {
-            Ok(job) => prepare(&job),
-            Err(error) => JobResult::Platform(format!("read the job: {error}")),
-        },
-        Err(error) => JobResult::Platform(format!("read the job: {error}")),
-    };
-    let answered = serde_json::to_vec(&result)
-        .map_err(std::io::Error::other)
-        .and_then(|answer| std::io::stdout().write_all(&answer));
-    if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Bounds the process before it reads anything of a stranger's.
-fn limit() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let bounds = [
-        (Resource::Cpu, CPU_SECONDS),
-        (Resource::Core, 0),
-        (Resource::Nofile, 256),
-        (Resource::Data, 6 << 30),
-        (Resource::Fsize, 2 << 30),
-    ];
-    for (resource, bound) in bounds {
-        let limit = Rlimit { current: Some(bound), maximum: Some(bound) };
-        if let Err(error) = setrlimit(resource, limit) {
-            tracing::warn!(?resource, %error, "bound the process that prepares code");
-        }
-    }
+    let bounds = Bounds { cpu: CPU_SECONDS, memory: 6 << 30, file: 2 << 30 };
+    mayfly_runtime_api::child_main(bounds, prepare)
 }
 
 /// Does a job in this process.
-pub(crate) fn prepare(job: &Job) -> JobResult {
+pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
     let request = LoadRequest { root: &job.root, entry: &job.entry };
-    let graph = match loader::load(request) {
-        Ok(graph) => graph,
-        Err(diagnostics) => return JobResult::Code(diagnostics),
-    };
+    let graph = loader::load(request).map_err(PrepareError::Code)?;
     match evaluate(job, &graph) {
         Ok(result) => result,
-        Err(error) => JobResult::Platform(format!("{error:#}")),
+        Err(error) => Err(platform(format!("{error:#}"))),
     }
 }
 
-fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
+fn platform(message: impl Into<String>) -> PrepareError {
+    PrepareError::Platform(Fault::new(FaultCode::Internal, message))
+}
+
+fn evaluate(
+    job: &Job,
+    graph: &ModuleGraph,
+) -> wasmtime::Result<Result<Prepared, PrepareError>> {
     let engine = Engine::open(&job.engine, None)?;
     let mut slot = engine.slot()?;
     slot.show(&engine, engine.base_image())?;
@@ -105,7 +79,7 @@ fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
             write_checked(&job.image, &delta.encode()?)?;
             let mut notes = graph.warnings.clone();
             notes.extend(logs);
-            return Ok(JobResult::Ready(Prepared { style, logs: notes, notes: Vec::new() }));
+            return Ok(Ok(Prepared { style, logs: notes, notes: Vec::new() }));
         }
         (Some(Loaded::Failed(name, message, stack)), _) => {
             let text = match (refused, late, &name[..]) {
@@ -143,10 +117,10 @@ fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<JobResult> {
             }
         }
         (None, Ok(_)) => {
-            return Ok(JobResult::Platform("the engine said nothing of the module".into()));
+            return Ok(Err(platform("the engine said nothing of the module")));
         }
     };
-    Ok(JobResult::Code(vec![diagnostic]))
+    Ok(Err(PrepareError::Code(vec![diagnostic])))
 }
 
 /// Entry, export, env, and the module graph as the guest reads it.

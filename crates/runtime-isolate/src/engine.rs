@@ -4,13 +4,13 @@
     reason = "loads machine code that this program made and whose digest it checked"
 )]
 
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use mayfly_artifact::{private_directory, read_checked};
+use mayfly_runtime_api::{Running, Ticker};
 use mayfly_types::Digest;
 use wasmtime::{Config, InstancePre, Linker, Module, OptLevel};
 
@@ -23,9 +23,6 @@ use crate::stack::Stacks;
 
 /// The engine's guest program; `cargo xtask js-engine` makes it.
 static GUEST: &[u8] = include_bytes!("../../../guest/js-engine/dist/engine.wasm");
-
-/// How often a running guest looks whether its time is over and lets others run.
-const TICK: Duration = Duration::from_millis(1);
 
 /// The wasm stack; QuickJS's own bound lies well inside.
 const WASM_STACK: usize = 30 << 20;
@@ -63,10 +60,7 @@ pub(crate) struct Engine {
     scanner: Scanner,
     base: Base,
     base_image: Arc<Image>,
-    running: AtomicUsize,
-    /// The ticker sleeps until it is woken.
-    asleep: AtomicBool,
-    ticker: std::sync::OnceLock<std::thread::Thread>,
+    ticker: Arc<Ticker>,
     clock: AtomicU64,
 }
 
@@ -81,7 +75,11 @@ impl Engine {
         let config = config(&regions, &stacks);
         let wasmtime = wasmtime::Engine::new(&config).map_err(start)?;
         let key = key(&wasmtime);
-        make_private_directory(cache)?;
+        private_directory(cache).map_err(|source| EngineError::Cache {
+            action: "make the directory",
+            path: cache.into(),
+            source,
+        })?;
         let module = load_module(&wasmtime, &cache.join(format!("engine-{key}.cwasm")))?;
 
         let mut linker = Linker::new(&wasmtime);
@@ -103,6 +101,8 @@ impl Engine {
             }
         };
         let base_image = Arc::new(base.as_image().map_err(start)?);
+        let ticking = wasmtime.clone();
+        let ticker = Ticker::new("js-ticker", move || ticking.increment_epoch());
         Ok(Arc::new(Self {
             wasmtime,
             pre,
@@ -111,9 +111,7 @@ impl Engine {
             scanner,
             base,
             base_image,
-            running: AtomicUsize::new(0),
-            asleep: AtomicBool::new(false),
-            ticker: std::sync::OnceLock::new(),
+            ticker,
             clock: AtomicU64::new(1),
         }))
     }
@@ -148,67 +146,9 @@ impl Engine {
         self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Marks a guest as running for as long as the value lives. The thread that advances the epoch
-    /// sleeps while none does.
-    pub(crate) fn running(self: &Arc<Self>) -> Running {
-        let ticker = self.ticker.get_or_init(|| spawn_ticker(self));
-        // Waking costs a system call, and most invocations end before the first tick.
-        if self.running.fetch_add(1, Ordering::SeqCst) == 0
-            && self.asleep.swap(false, Ordering::SeqCst)
-        {
-            ticker.unpark();
-        }
-        Running(Arc::clone(self))
-    }
-}
-
-/// A guest is running.
-pub(crate) struct Running(Arc<Engine>);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-fn spawn_ticker(engine: &Arc<Engine>) -> std::thread::Thread {
-    let engine = Arc::downgrade(engine);
-    let body = move || {
-        // Parking at the first idle tick would make the next request pay for waking this thread.
-        const LINGER: u32 = 50;
-        let mut idle = 0;
-        loop {
-            let Some(engine) = engine.upgrade() else { return };
-            if engine.running.load(Ordering::SeqCst) > 0 {
-                idle = 0;
-            } else {
-                idle += 1;
-            }
-            let mut sleep = idle > LINGER;
-            if sleep {
-                engine.asleep.store(true, Ordering::SeqCst);
-                // Who began to run before the store above saw nobody asleep.
-                sleep = engine.running.load(Ordering::SeqCst) == 0;
-            }
-            if !sleep {
-                engine.asleep.store(false, Ordering::SeqCst);
-                engine.wasmtime.increment_epoch();
-            }
-            drop(engine);
-            if sleep {
-                // Wakes up now and then to see whether the engine is gone.
-                std::thread::park_timeout(Duration::from_secs(1));
-            } else {
-                std::thread::park_timeout(TICK);
-            }
-        }
-    };
-    match std::thread::Builder::new().name("js-ticker".into()).spawn(body) {
-        Ok(handle) => handle.thread().clone(),
-        Err(error) => {
-            tracing::error!(%error, "start the thread that bounds running guests");
-            std::process::abort()
-        }
+    /// Marks a guest as running for as long as the value lives.
+    pub(crate) fn running(&self) -> Running {
+        self.ticker.running()
     }
 }
 
@@ -253,46 +193,11 @@ fn load_module(engine: &wasmtime::Engine, path: &Path) -> Result<Module, EngineE
     Ok(module)
 }
 
-fn make_private_directory(path: &Path) -> Result<(), EngineError> {
-    let made = std::fs::create_dir_all(path)
-        .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o700)));
-    made.map_err(|source| EngineError::Cache {
-        action: "make the directory",
+/// Writes a file of the cache.
+pub(crate) fn write_checked(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
+    mayfly_artifact::write_checked(path, bytes).map_err(|source| EngineError::Cache {
+        action: "write",
         path: path.into(),
         source,
     })
-}
-
-/// A file that this user owns, that nobody else can write, and whose digest holds.
-pub(crate) fn read_checked(path: &Path) -> Option<Vec<u8>> {
-    let file = std::fs::File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
-    if meta.uid() != rustix::process::geteuid().as_raw() || meta.mode() & 0o077 != 0 {
-        tracing::warn!(path = %path.display(), "ignored: other users can reach this cache file");
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(meta.len() as usize);
-    io::Read::read_to_end(&mut &file, &mut bytes).ok()?;
-    let digest = bytes.split_off(bytes.len().checked_sub(32)?);
-    if Digest::of(&bytes).as_bytes()[..] != digest[..] {
-        tracing::warn!(path = %path.display(), "ignored: this cache file is damaged");
-        return None;
-    }
-    Some(bytes)
-}
-
-/// Writes a file that [`read_checked`] takes; whoever reads meanwhile sees the old one or all of
-/// the new one.
-pub(crate) fn write_checked(path: &Path, bytes: &[u8]) -> Result<(), EngineError> {
-    let directory = path.parent().unwrap_or(Path::new("."));
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .permissions(PermissionsExt::from_mode(0o600))
-            .tempfile_in(directory)?;
-        file.write_all(bytes)?;
-        file.write_all(Digest::of(bytes).as_bytes())?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().map_err(|source| EngineError::Cache { action: "write", path: path.into(), source })
 }

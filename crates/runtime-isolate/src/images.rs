@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use mayfly_artifact::read_checked;
 use mayfly_types::Digest;
 
-use crate::engine::{Engine, read_checked};
+use crate::engine::Engine;
 use crate::image::{Delta, Image};
 use crate::pool::Pool;
 

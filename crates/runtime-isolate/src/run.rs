@@ -1,14 +1,15 @@
 //! One invocation: the guest is given its request, its operations are done, its answer is read.
 
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use mayfly_runtime_api::{Body, Failure, LogLevel, Reply, ReplyBody, ReplyStream, ResponseHead};
+use mayfly_runtime_api::{
+    Body, Failure, LogLevel, Metered, Reply, ReplyBody, ReplyStream, ResponseHead,
+};
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus};
 
 use crate::engine::Engine;
@@ -48,10 +49,9 @@ struct Ended {
 /// Runs the guest until its answer's head is there.
 pub(crate) async fn run(run: Run) -> Result<Reply, Failure> {
     let output = Arc::clone(&run.slot.store.data().output);
-    let cpu = Arc::new(AtomicU64::new(0));
     let (cold, began) = (run.cold, Instant::now());
-    let future = Metered { future: Box::pin(drive(run)), cpu: Arc::clone(&cpu) };
-    let mut running = Running { future, output, cpu, ended: None, cold, began };
+    let future = Metered::new(Box::pin(drive(run)));
+    let mut running = Running { future, output, ended: None, cold, began };
     let head = std::future::poll_fn(|cx| running.poll_head(cx)).await;
     let (result, event) = match head {
         Ok(head) => head,
@@ -73,35 +73,10 @@ pub(crate) async fn run(run: Run) -> Result<Reply, Failure> {
     }
 }
 
-/// Measures the processor time of everything that the future does.
-struct Metered {
-    future: Pin<Box<dyn Future<Output = Ended> + Send>>,
-    cpu: Arc<AtomicU64>,
-}
-
-fn thread_cpu() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
-}
-
-impl Metered {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
-        let before = thread_cpu();
-        let polled = self.future.as_mut().poll(cx);
-        let spent = thread_cpu().saturating_sub(before).as_nanos() as u64;
-        let total = self.cpu.fetch_add(spent, Ordering::Relaxed) + spent;
-        polled.map(|mut ended| {
-            ended.outcome.cpu_us = total / 1000;
-            ended
-        })
-    }
-}
-
 /// An invocation that goes on.
 struct Running {
-    future: Metered,
+    future: Metered<Ended>,
     output: Arc<Mutex<Output>>,
-    cpu: Arc<AtomicU64>,
     ended: Option<Ended>,
     cold: bool,
     began: Instant,
@@ -121,12 +96,20 @@ impl Running {
         self.output().chunks.pop_front().unwrap_or_default()
     }
 
+    /// Drives the guest.
+    fn poll_guest(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        Pin::new(&mut self.future).poll(cx).map(|mut ended| {
+            ended.outcome.cpu_us = self.future.spent().micros();
+            ended
+        })
+    }
+
     fn poll_head(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(ResponseHead, Option<Bytes>), Failure>> {
         if self.ended.is_none()
-            && let Poll::Ready(ended) = self.future.poll(cx)
+            && let Poll::Ready(ended) = self.poll_guest(cx)
         {
             self.ended = Some(ended);
         }
@@ -169,7 +152,7 @@ impl Running {
             cold: self.cold,
             init_us: 0,
             wall_us: self.began.elapsed().as_micros() as u64,
-            cpu_us: self.cpu.load(Ordering::Relaxed) / 1000,
+            cpu_us: self.future.spent().micros(),
             memory_peak: 0,
             bytes_in: 0,
             bytes_out: self.output().bytes_out,
@@ -209,7 +192,7 @@ impl ReplyStream for Running {
                 self.output().ended = true;
                 return Poll::Ready(Some(Err(fault)));
             }
-            match self.future.poll(cx) {
+            match self.poll_guest(cx) {
                 Poll::Ready(ended) => self.ended = Some(ended),
                 Poll::Pending => {
                     let output = self.output();
@@ -224,7 +207,7 @@ impl ReplyStream for Running {
     fn poll_outcome(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
         match self.ended.take() {
             Some(ended) => Poll::Ready(ended.outcome),
-            None => self.future.poll(cx).map(|ended| ended.outcome),
+            None => self.poll_guest(cx).map(|ended| ended.outcome),
         }
     }
 

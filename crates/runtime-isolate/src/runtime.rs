@@ -1,7 +1,6 @@
 //! The runtime as the invoker sees it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -10,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Body, Call, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink, Payload,
+    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink, Payload,
     PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
 };
 use mayfly_types::{
@@ -25,7 +24,7 @@ use crate::image::Image;
 use crate::images::Images;
 use crate::loader::{SourceMap, remap_stack};
 use crate::pool::Pool;
-use crate::prepare::{self, Job};
+use crate::prepare::{BROKE, Job};
 use crate::run::{self, Run};
 use crate::wire::Writer;
 
@@ -41,8 +40,8 @@ pub struct Options {
     pub engine: PathBuf,
     /// Where images are kept; anything in it may be deleted at any time.
     pub images: PathBuf,
-    /// The command that runs [`prepare_child`](crate::prepare_child).
-    pub prepare_command: Vec<OsString>,
+    /// How [`prepare_child`](crate::prepare_child) is started.
+    pub prepare: ChildCommand,
     /// Where artifacts are unpacked.
     pub code: Arc<dyn CodeStore>,
     /// How functions call out.
@@ -132,7 +131,7 @@ impl Shared {
             memory: config.memory,
             image: self.images.path(self.key(artifact, config)),
         };
-        prepare::run(&self.options.prepare_command, &job).await
+        self.options.prepare.run(&job, &job.entry, BROKE).await
     }
 
     /// The function's image and whether it had to be fetched from the cache or made anew.
@@ -353,7 +352,7 @@ impl LogSink for MappedLogs {
         if message.contains("\n    at ") {
             let message = &crate::abi::without_engine(message);
             let maps = self.maps.get_or_init(|| {
-                let bytes = crate::engine::read_checked(&self.path);
+                let bytes = mayfly_artifact::read_checked(&self.path);
                 bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
             });
             return match maps.is_empty() {

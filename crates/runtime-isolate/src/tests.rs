@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mayfly_artifact::read_checked;
 use mayfly_types::{ByteSize, HandlerStyle};
 use tempfile::TempDir;
 
 use crate::child;
 use crate::dirty::ResetScheme;
-use crate::engine::{Engine, read_checked};
+use crate::engine::Engine;
 use crate::image::{Delta, Image};
 use crate::memory::PAGE;
-use crate::prepare::{Job, JobResult};
+use crate::prepare::Job;
 use crate::slot::{Entry, Slot, Status};
 use crate::wire::Writer;
 
@@ -41,10 +42,7 @@ fn job(directory: &Path, source: &str) -> Job {
 fn image(engine: &Engine, source: &str) -> Arc<Image> {
     let directory = tempfile::tempdir().unwrap();
     let job = job(directory.path(), source);
-    match child::prepare(&job) {
-        JobResult::Ready(_) => {}
-        other => panic!("{other:?}"),
-    }
+    child::prepare(&job).unwrap();
     let bytes = read_checked(&job.image).unwrap();
     Arc::new(Image::new(engine.base(), Delta::decode(engine.base(), &bytes).unwrap()).unwrap())
 }

@@ -22,7 +22,7 @@ use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Invoker, Parts as InvokerParts};
-use mayfly_runtime_api::Runtime;
+use mayfly_runtime_api::{ChildCommand, Runtime};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_sandbox::Starter;
 use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
@@ -47,6 +47,9 @@ pub(crate) const SPAWNER: &str = "__spawner";
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
+
+/// Longest time that getting a `js` function ready takes.
+const JS_PREPARED_IN: Duration = Duration::from_secs(30);
 
 /// How long idle slots and images of the `js` runtime are kept.
 const JS_IDLE: Duration = Duration::from_secs(10);
@@ -158,7 +161,7 @@ impl Node {
                 IsolateRuntime::new(Options {
                     engine,
                     images,
-                    prepare_command: vec![THIS_PROGRAM.into(), PREPARE_JS.into()],
+                    prepare: child(PREPARE_JS, JS_PREPARED_IN),
                     code,
                     client,
                     reset,
@@ -348,6 +351,11 @@ fn engine_cache(mode: &Mode, data: &DataDir) -> PathBuf {
 /// This program again, as a process of another kind: this names the running program even when its
 /// file was replaced by an upgrade.
 const THIS_PROGRAM: &str = "/proc/self/exe";
+
+/// This program as the child that prepares functions.
+fn child(argument: &str, lifetime: Duration) -> ChildCommand {
+    ChildCommand { command: vec![THIS_PROGRAM.into(), argument.into()], lifetime }
+}
 
 /// Listens on an address; a port that nobody asked for moves to the next free one.
 pub(crate) fn bind(listen: Listen) -> anyhow::Result<StdListener> {
