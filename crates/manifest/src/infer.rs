@@ -140,7 +140,7 @@ impl FunctionSection {
             memory,
             cpu: self.cpu().unwrap_or(CPU),
             disk: self.disk().unwrap_or(match runtime {
-                RuntimeKind::Js | RuntimeKind::Wasm => DISK,
+                RuntimeKind::Js => DISK,
                 // It is kept in memory.
                 _ => DISK.min(memory),
             }),
@@ -187,14 +187,6 @@ impl FunctionSection {
             }
         };
         match kind {
-            Some(RuntimeKind::Wasm) => {
-                problems.add_with_help(
-                    span,
-                    format!("`{code}` is for the runtime `wasm`, which is not in this build yet"),
-                    "a program of any language runs as `provided`",
-                );
-                None
-            }
             Some(kind) => Some(kind),
             None => {
                 problems.add_with_help(

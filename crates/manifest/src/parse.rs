@@ -229,14 +229,6 @@ fn runtime(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<RuntimeK
     let text = value.string(problems)?;
     let word = *text.get_ref();
     match RuntimeKind::ALL.into_iter().find(|kind| kind.as_str() == word) {
-        Some(RuntimeKind::Wasm) => {
-            problems.add_with_help(
-                text.span(),
-                "runtime `wasm` is not in this build yet",
-                format!("this build runs {}", this_build()),
-            );
-            None
-        }
         Some(kind) => Some(Spanned::new(text.span(), kind)),
         None => {
             let help = match nearest(word, RuntimeKind::ALL.map(RuntimeKind::as_str)) {
@@ -252,8 +244,7 @@ fn runtime(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<RuntimeK
 
 /// The runtimes of this build.
 fn this_build() -> String {
-    let kinds = RuntimeKind::ALL.into_iter().filter(|kind| *kind != RuntimeKind::Wasm);
-    kinds.map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+    RuntimeKind::ALL.map(|kind| format!("`{kind}`")).join(", ")
 }
 
 fn cpu(value: Value<'_>, problems: &mut Problems) -> Option<Spanned<f64>> {

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
     let mut arguments = std::env::args_os().skip(1);
     match arguments.next().as_ref().and_then(|first| first.to_str()) {
         Some(node::PREPARE_JS) => return mayfly_runtime_isolate::prepare_child(),
+        Some(node::PREPARE_WASM) => return mayfly_runtime_wasm::prepare_child(),
         Some(node::STARTER) => return mayfly_sandbox::starter_main(&node::spawner(), arguments),
         Some(node::SPAWNER) => return mayfly_sandbox::spawner_main(arguments),
         _ => {}

@@ -26,9 +26,9 @@ pub struct Metered<T> {
 }
 
 impl<T> Metered<T> {
-    /// Measures this future.
-    pub fn new(future: BoxFuture<'static, T>) -> Self {
-        Self { future, spent: Spent::default() }
+    /// Measures this future, adding to what was spent before.
+    pub fn new(future: BoxFuture<'static, T>, spent: Spent) -> Self {
+        Self { future, spent }
     }
 
     /// What it has taken up to now, also after it is gone.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mayfly_runtime_api::{
-    Body, Failure, LogLevel, Metered, Reply, ReplyBody, ReplyStream, ResponseHead,
+    Body, Failure, LogLevel, Metered, Reply, ReplyBody, ReplyStream, ResponseHead, Spent,
 };
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus};
 
@@ -50,7 +50,7 @@ struct Ended {
 pub(crate) async fn run(run: Run) -> Result<Reply, Failure> {
     let output = Arc::clone(&run.slot.store.data().output);
     let (cold, began) = (run.cold, Instant::now());
-    let future = Metered::new(Box::pin(drive(run)));
+    let future = Metered::new(Box::pin(drive(run)), Spent::default());
     let mut running = Running { future, output, ended: None, cold, began };
     let head = std::future::poll_fn(|cx| running.poll_head(cx)).await;
     let (result, event) = match head {

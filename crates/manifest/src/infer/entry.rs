@@ -37,6 +37,11 @@ const RUBY: Entries = Entries {
     extensions: &["rb"],
     example: "app.handler",
 };
+const WASM: Entries = Entries {
+    stems: &["app", "main", "index", "component", "function"],
+    extensions: &["wasm"],
+    example: "",
+};
 const NONE: Entries = Entries { stems: &["bootstrap"], extensions: &[], example: "bootstrap" };
 
 fn entries(runtime: RuntimeKind) -> Entries {
@@ -45,7 +50,8 @@ fn entries(runtime: RuntimeKind) -> Entries {
         RuntimeKind::Nodejs => NODEJS,
         RuntimeKind::Python => PYTHON,
         RuntimeKind::Ruby => RUBY,
-        RuntimeKind::Provided | RuntimeKind::Wasm => NONE,
+        RuntimeKind::Wasm => WASM,
+        RuntimeKind::Provided => NONE,
     }
 }
 
@@ -82,6 +88,16 @@ impl FunctionSection {
             return self.program(files, problems);
         }
         let known = entries(runtime);
+        if let Some(handler) = &self.handler
+            && runtime == RuntimeKind::Wasm
+        {
+            problems.add_with_help(
+                handler.span(),
+                "`handler` means nothing to a `wasm` function",
+                "remove it: a component's exports say what handles; `code` may name its file",
+            );
+            return None;
+        }
         if let Some(handler) = &self.handler {
             let file = check::file_of_handler(runtime, handler.get_ref())?;
             let mut candidates = known.files(&file);
@@ -118,7 +134,10 @@ impl FunctionSection {
                 known.stems.join(", "),
                 known.extensions.join(", .")
             ),
-            format!("name its file with handler = \"FILE.EXPORT\", as in \"{}\"", known.example),
+            match runtime {
+                RuntimeKind::Wasm => "name its file, as in code = \"build/app.wasm\"".to_owned(),
+                _ => format!("name its file with handler = \"FILE.EXPORT\", as in \"{}\"", known.example),
+            },
         );
         None
     }

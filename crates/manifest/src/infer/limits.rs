@@ -8,8 +8,13 @@ use crate::problem::Problems;
 
 /// Memory that a `js` instance may be given: a VM needs the one, wasm32 addresses the other.
 const JS_MEMORY: [ByteSize; 2] = [ByteSize::mb(16), ByteSize::mb(4096)];
+/// Memory that an instance of a component may be given: a page is 64 KB, and wasm32 addresses the other.
+const WASM_MEMORY: [ByteSize; 2] = [ByteSize::mb(1), ByteSize::mb(4096)];
 /// Memory that a process may be given.
 const PROCESS_MEMORY: [ByteSize; 2] = [ByteSize::mb(32), ByteSize::mb(1 << 20)];
+/// Keys that nothing would hold.
+const JS_LATER: [&str; 3] = ["cpu", "disk", "concurrency_per_instance"];
+const WASM_LATER: [&str; 1] = ["concurrency_per_instance"];
 /// The smallest `/tmp`.
 const LEAST_DISK: ByteSize = ByteSize::mb(1);
 
@@ -17,7 +22,11 @@ impl FunctionSection {
     /// Refuses limits that the runtime cannot have, and those that nothing would hold.
     pub(super) fn check_limits(&self, runtime: RuntimeKind, problems: &mut Problems) {
         let process = !matches!(runtime, RuntimeKind::Js | RuntimeKind::Wasm);
-        let [least, most] = if process { PROCESS_MEMORY } else { JS_MEMORY };
+        let [least, most] = match runtime {
+            RuntimeKind::Js => JS_MEMORY,
+            RuntimeKind::Wasm => WASM_MEMORY,
+            _ => PROCESS_MEMORY,
+        };
         if let Some(memory) = &self.memory
             && !(least..=most).contains(memory.get_ref())
         {
@@ -31,7 +40,7 @@ impl FunctionSection {
         }
         if let Some(disk) = &self.disk {
             let memory = self.memory().unwrap_or(MEMORY);
-            if process && !(LEAST_DISK..=memory).contains(disk.get_ref()) {
+            if runtime != RuntimeKind::Js && !(LEAST_DISK..=memory).contains(disk.get_ref()) {
                 problems.add_with_help(
                     disk.span(),
                     format!(
@@ -52,10 +61,10 @@ impl FunctionSection {
                 "leave it out: every invocation has a fresh environment",
             );
         }
-        if process {
-            self.check_processes(runtime, problems);
-        } else {
-            self.check_isolates(runtime, problems);
+        match runtime {
+            RuntimeKind::Js => self.refuse(&JS_LATER, runtime, problems),
+            RuntimeKind::Wasm => self.refuse(&WASM_LATER, runtime, problems),
+            _ => self.check_processes(runtime, problems),
         }
     }
 
@@ -72,8 +81,9 @@ impl FunctionSection {
         }
     }
 
-    fn check_isolates(&self, runtime: RuntimeKind, problems: &mut Problems) {
-        let later = [
+    /// Refuses keys that mean nothing to a runtime.
+    fn refuse(&self, keys: &[&str], runtime: RuntimeKind, problems: &mut Problems) {
+        let written = [
             ("cpu", self.cpu.as_ref().map(|cpu| cpu.span())),
             ("disk", self.disk.as_ref().map(|disk| disk.span())),
             (
@@ -81,7 +91,7 @@ impl FunctionSection {
                 self.concurrency_per_instance.as_ref().map(|most| most.span()),
             ),
         ];
-        for (key, span) in later {
+        for (key, span) in written.into_iter().filter(|(key, _)| keys.contains(key)) {
             if let Some(span) = span {
                 problems.add_with_help(
                     span,

@@ -22,8 +22,9 @@ use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Invoker, Parts as InvokerParts};
-use mayfly_runtime_api::{ChildCommand, Runtime};
+use mayfly_runtime_api::ChildCommand;
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
+use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
 use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
 use mayfly_state_embedded::{
@@ -42,6 +43,9 @@ pub(crate) use serve::serve;
 /// The argument that makes this program the child in which a `js` function is prepared.
 pub(crate) const PREPARE_JS: &str = "__prepare-js";
 
+/// The argument that makes this program the child in which a `wasm` function is compiled.
+pub(crate) const PREPARE_WASM: &str = "__prepare-wasm";
+
 /// The argument that makes this program the process that makes sandboxes.
 pub(crate) const SPAWNER: &str = "__spawner";
 
@@ -50,6 +54,12 @@ const BACKLOG: i32 = 1024;
 
 /// Longest time that getting a `js` function ready takes.
 const JS_PREPARED_IN: Duration = Duration::from_secs(30);
+
+/// Longest time that compiling a component takes.
+const WASM_PREPARED_IN: Duration = Duration::from_secs(180);
+
+/// How long a component that nobody calls stays loaded.
+const WASM_IDLE: Duration = Duration::from_secs(60);
 
 /// How long idle slots and images of the `js` runtime are kept.
 const JS_IDLE: Duration = Duration::from_secs(10);
@@ -154,29 +164,6 @@ impl Node {
         let images = data.cache().join("js");
         let processes =
             processes::start(&starter, &mode, &config, &data, code.clone(), egress).await;
-        let isolate = tokio::task::spawn_blocking({
-            let handle = tokio::runtime::Handle::current();
-            move || {
-                let _context = handle.enter();
-                IsolateRuntime::new(Options {
-                    engine,
-                    images,
-                    prepare: child(PREPARE_JS, JS_PREPARED_IN),
-                    code,
-                    client,
-                    reset,
-                    idle: JS_IDLE,
-                })
-            }
-        })
-        .await??;
-        let js: Arc<dyn Runtime> = Arc::new(isolate);
-        let mut runtimes = processes;
-        runtimes.insert(RuntimeKind::Js, js);
-        let runtimes = Arc::new(runtimes);
-
-        let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
-        let follower = Follower::start(store.clone(), sealer.clone(), view.clone()).await?;
         let mut invoker_limits = mayfly_invoker::Limits::default();
         if let Some(function) = config.limits.function_concurrency {
             invoker_limits.function = function;
@@ -187,6 +174,38 @@ impl Node {
         if let Some(span) = config.limits.keep_alive {
             invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
         }
+        let wasm = mayfly_runtime_wasm::Options {
+            cache: data.cache().join("wasm"),
+            prepare: child(PREPARE_WASM, WASM_PREPARED_IN),
+            code: code.clone(),
+            client: client.clone(),
+            instances: invoker_limits.node,
+            idle: WASM_IDLE,
+        };
+        let (isolate, wasm) = tokio::task::spawn_blocking({
+            let handle = tokio::runtime::Handle::current();
+            move || {
+                let _context = handle.enter();
+                let isolate = IsolateRuntime::new(Options {
+                    engine,
+                    images,
+                    prepare: child(PREPARE_JS, JS_PREPARED_IN),
+                    code,
+                    client,
+                    reset,
+                    idle: JS_IDLE,
+                })?;
+                anyhow::Ok((isolate, WasmRuntime::new(wasm)?))
+            }
+        })
+        .await??;
+        let mut runtimes = processes;
+        runtimes.insert(RuntimeKind::Js, Arc::new(isolate));
+        runtimes.insert(RuntimeKind::Wasm, Arc::new(wasm));
+        let runtimes = Arc::new(runtimes);
+
+        let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
+        let follower = Follower::start(store.clone(), sealer.clone(), view.clone()).await?;
         let invoker = Invoker::new(InvokerParts {
             view: view.clone(),
             runtimes: runtimes.clone(),

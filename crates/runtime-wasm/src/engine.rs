@@ -1,0 +1,138 @@
+//! How components are compiled and run.
+
+use std::sync::Arc;
+
+use mayfly_runtime_api::{Running, Ticker};
+use wasmtime::component::{Component, InstancePre, Linker};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    WasmBacktraceDetails,
+};
+
+use crate::state::{State, add_to_linker};
+use crate::swap::Swap;
+
+/// The wasm stack: deep enough for an interpreter.
+const WASM_STACK: usize = 1 << 20;
+/// A fiber's stack: the wasm stack and what host calls need on top of it.
+const FIBER_STACK: usize = 2 << 20;
+/// What a slot keeps of the memory that a guest wrote; it is overwritten, not dropped.
+const KEEP_MEMORY: usize = 1 << 20;
+const KEEP_TABLE: usize = 64 << 10;
+/// Slots that keep the component they had last, with its memory mapped.
+const WARM_SLOTS: u32 = 256;
+/// Most entries of one table.
+const TABLE: usize = 100_000;
+/// Most core instances, memories and tables of one component. One of Python has some forty instances.
+const CORE_INSTANCES: u32 = 200;
+const MEMORIES: u32 = 4;
+const TABLES: u32 = 16;
+/// Most bytes of one core instance, and of all of one component: tables of functions and globals.
+const INSTANCE: usize = 4 << 20;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The cache cannot be used.
+    #[error("make the directory {}: {source}", path.display())]
+    Cache {
+        /// The directory.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// WebAssembly cannot be run here.
+    #[error("start the WebAssembly engine: {0}")]
+    Start(String),
+}
+
+fn start(error: impl std::fmt::Display) -> EngineError {
+    EngineError::Start(format!("{error:#}"))
+}
+
+/// What runs components.
+pub(crate) struct Engine {
+    wasmtime: wasmtime::Engine,
+    linker: Linker<State>,
+    ticker: Arc<Ticker>,
+}
+
+impl Engine {
+    /// An engine for at most so many instances at once.
+    pub(crate) fn new(instances: u32, swap: Swap) -> Result<Arc<Self>, EngineError> {
+        let mut config = config();
+        let pool = InstanceAllocationStrategy::Pooling(pool(instances, swap));
+        config.allocation_strategy(pool);
+        let wasmtime = wasmtime::Engine::new(&config).map_err(start)?;
+        let mut linker = Linker::new(&wasmtime);
+        add_to_linker(&mut linker).map_err(start)?;
+        let ticking = wasmtime.clone();
+        let ticker = Ticker::new("wasm-ticker", move || ticking.increment_epoch());
+        Ok(Arc::new(Self { wasmtime, linker, ticker }))
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.wasmtime
+    }
+
+    /// Finds everything that a component imports.
+    pub(crate) fn link(&self, component: &Component) -> wasmtime::Result<InstancePre<State>> {
+        self.linker.instantiate_pre(component)
+    }
+
+    /// Marks a guest as running for as long as the value lives.
+    pub(crate) fn running(&self) -> Running {
+        self.ticker.running()
+    }
+}
+
+/// How components are compiled: the same for whoever compiles and whoever runs.
+pub(crate) fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .cranelift_opt_level(OptLevel::Speed)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(FIBER_STACK)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .memory_reservation(4 << 30)
+        .memory_guard_size(32 << 20)
+        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_memory64(false);
+    config
+}
+
+/// Names what a compiled component depends on beside its code: wasmtime, how it is configured, and this
+/// processor.
+pub(crate) fn key(engine: &wasmtime::Engine) -> u64 {
+    use std::hash::{Hash as _, Hasher as _};
+    let mut hasher = std::hash::DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    env!("CARGO_PKG_VERSION").hash(&mut hasher);
+    hasher.finish()
+}
+
+fn pool(instances: u32, swap: Swap) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(instances)
+        .total_core_instances(instances.saturating_mul(8).max(CORE_INSTANCES))
+        .total_memories(instances.max(MEMORIES))
+        .total_tables(instances.saturating_mul(2).max(TABLES))
+        .total_stacks(instances)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_component_instance_size(INSTANCE)
+        .max_core_instance_size(INSTANCE)
+        .max_memory_size(4 << 30)
+        .table_elements(TABLE)
+        .max_unused_warm_slots(WARM_SLOTS.min(instances));
+    if swap == Swap::Absent {
+        pool.linear_memory_keep_resident(KEEP_MEMORY)
+            .table_keep_resident(KEEP_TABLE)
+            .pagemap_scan(Enabled::Auto);
+    }
+    // Where there is swap, memory is dropped instead: the scan does not find pages that were written and
+    // then swapped out, so the next guest would see them.
+    pool
+}

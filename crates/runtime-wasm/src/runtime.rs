@@ -1,0 +1,298 @@
+//! The runtime as the invoker sees it.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use mayfly_egress::{Client, Policy};
+use mayfly_runtime_api::{
+    Call, ChildCommand, CodeStore, Failure, Instance, LogLevel, LogSink, Payload, PrepareError,
+    PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
+};
+use mayfly_types::{
+    Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus, Revision,
+    TenantName,
+};
+
+use crate::compile::{BROKE, Job};
+use crate::components::{Components, Loaded};
+use crate::engine::{Engine, EngineError};
+use crate::outgoing::Outgoing;
+use crate::quota::Limiter;
+use crate::run::{self, Run};
+use crate::state::State;
+use crate::stdio::Lines;
+use crate::swap::Swap;
+
+/// How often idle components are looked through.
+const SWEEP: Duration = Duration::from_secs(1);
+/// Components that are compiled at once: each takes all processors and much memory.
+const COMPILED_AT_ONCE: usize = 2;
+
+/// What the runtime needs.
+pub struct Options {
+    /// Where compiled components are kept; anything in it may be deleted at any time.
+    pub cache: PathBuf,
+    /// How [`prepare_child`](crate::prepare_child) is started.
+    pub prepare: ChildCommand,
+    /// Where artifacts are unpacked.
+    pub code: Arc<dyn CodeStore>,
+    /// How functions call out.
+    pub client: Arc<Client>,
+    /// Most instances at once.
+    pub instances: u32,
+    /// How long a component lies idle before it is unloaded.
+    pub idle: Duration,
+}
+
+struct Shared {
+    engine: ArcSwap<Engine>,
+    components: Components,
+    options: Options,
+    clock: AtomicU64,
+    compiling: tokio::sync::Semaphore,
+    /// One preparation at a time of each component.
+    preparing: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// The `wasm` runtime.
+pub struct WasmRuntime {
+    shared: Arc<Shared>,
+}
+
+impl WasmRuntime {
+    /// Starts it, with a task that unloads what lies idle and ends with the runtime.
+    ///
+    /// # Errors
+    /// When the cache cannot be used, or the host gives no room for instances.
+    pub fn new(options: Options) -> Result<Self, EngineError> {
+        mayfly_artifact::private_directory(&options.cache)
+            .map_err(|source| EngineError::Cache { path: options.cache.clone(), source })?;
+        let swap = Swap::here();
+        let shared = Arc::new(Shared {
+            engine: ArcSwap::new(Engine::new(options.instances, swap)?),
+            components: Components::new(options.cache.clone()),
+            options,
+            clock: AtomicU64::new(1),
+            compiling: tokio::sync::Semaphore::new(COMPILED_AT_ONCE),
+            preparing: Mutex::default(),
+        });
+        tokio::spawn(sweep(Arc::downgrade(&shared), swap));
+        Ok(Self { shared })
+    }
+}
+
+/// Unloads components that lie idle, and watches for swap.
+async fn sweep(shared: Weak<Shared>, mut swap: Swap) {
+    let mut interval = tokio::time::interval(SWEEP);
+    let mut ticks = VecDeque::new();
+    loop {
+        interval.tick().await;
+        let Some(shared) = shared.upgrade() else { return };
+        ticks.push_back(shared.tick());
+        if ticks.len() as u64 > shared.options.idle.as_secs().max(1)
+            && let Some(before) = ticks.pop_front()
+        {
+            shared.components.reap(before);
+        }
+        if swap == Swap::Absent && Swap::here() == Swap::Present {
+            tracing::warn!(
+                "swap was switched on: `wasm` functions go on with a slower way to clear their memory"
+            );
+            match Engine::new(shared.options.instances, Swap::Present) {
+                Ok(engine) => {
+                    shared.engine.store(engine);
+                    shared.components.clear();
+                    swap = Swap::Present;
+                }
+                Err(error) => tracing::error!(%error, "make another engine"),
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn tick(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    async fn compile(
+        &self,
+        tenant: &TenantName,
+        artifact: Digest,
+        config: &FunctionConfig,
+    ) -> Result<Prepared, PrepareError> {
+        let code = &self.options.code;
+        let root = code.directory(tenant, artifact).await.map_err(PrepareError::Platform)?;
+        let _turn = self.compiling.acquire().await;
+        let engine = self.engine.load_full();
+        let job = Job {
+            component: root.join(&config.entry),
+            name: config.entry.clone(),
+            compiled: self.components.path(&engine, key(artifact, config)),
+        };
+        self.options.prepare.run(&job, &job.name, BROKE).await
+    }
+
+    async fn load(self: &Arc<Self>, key: Digest) -> Option<Arc<Loaded>> {
+        let shared = Arc::clone(self);
+        let load = move || {
+            let engine = shared.engine.load_full();
+            shared.components.load(&engine, key, shared.now())
+        };
+        tokio::task::spawn_blocking(load).await.ok().flatten()
+    }
+
+    /// The function's component, and whether it had to be loaded or compiled.
+    async fn component(
+        self: &Arc<Self>,
+        revision: &Revision,
+        key: Digest,
+    ) -> Result<(Arc<Loaded>, bool), Fault> {
+        if let Some(loaded) = self.components.get(key) {
+            return Ok((loaded, false));
+        }
+        let turn = self.turn(key);
+        let _turn = turn.lock().await;
+        if let Some(loaded) = self.components.get(key) {
+            return Ok((loaded, true));
+        }
+        if let Some(loaded) = self.load(key).await {
+            return Ok((loaded, true));
+        }
+        let tenant = &revision.app().tenant;
+        self.compile(tenant, revision.artifact(), revision.config()).await.map_err(|error| {
+            let message = "the function's component cannot be compiled on this node";
+            Fault::new(FaultCode::Internal, message).with_detail(error.to_string())
+        })?;
+        let missing = || Fault::new(FaultCode::Internal, "the function's component is missing");
+        self.load(key).await.map(|loaded| (loaded, true)).ok_or_else(missing)
+    }
+
+    fn turn(&self, key: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut preparing = self.preparing.lock().unwrap_or_else(|e| e.into_inner());
+        preparing.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = preparing.get(&key).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        preparing.insert(key, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// Names a component: its artifact's digest names its bytes.
+fn key(artifact: Digest, config: &FunctionConfig) -> Digest {
+    Digest::of(format!("{artifact}/{}", config.entry).as_bytes())
+}
+
+#[async_trait]
+impl Runtime for WasmRuntime {
+    async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
+        let PrepareRequest { tenant, artifact, config, .. } = request;
+        let key = key(artifact, &config);
+        let turn = self.shared.turn(key);
+        let _turn = turn.lock().await;
+        // What is in the cache was compiled from these very bytes.
+        if self.shared.components.get(key).is_some() || self.shared.load(key).await.is_some() {
+            return Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new(), notes: Vec::new() });
+        }
+        self.shared.compile(&tenant, artifact, &config).await
+    }
+
+    async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {
+        let StartRequest { revision, secrets, logs } = request;
+        let config = revision.config();
+        let policy = Policy::new(&config.egress)
+            .map_err(|error| Fault::new(FaultCode::Internal, error.to_string()))?;
+        let environment = config.env.iter().chain(secrets.iter());
+        Ok(Arc::new(Function {
+            shared: Arc::clone(&self.shared),
+            key: key(revision.artifact(), config),
+            policy: Arc::new(policy),
+            environment: environment.map(|(name, value)| (name.clone(), value.clone())).collect(),
+            logs,
+            revision,
+            loaded: Mutex::default(),
+        }))
+    }
+}
+
+/// A revision that can run. It holds no memory of its own while nothing runs.
+struct Function {
+    shared: Arc<Shared>,
+    revision: Arc<Revision>,
+    key: Digest,
+    policy: Arc<Policy>,
+    environment: Arc<[(String, String)]>,
+    logs: Arc<dyn LogSink>,
+    loaded: Mutex<Weak<Loaded>>,
+}
+
+impl Instance for Function {
+    fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
+        Box::pin(async move {
+            let began = Instant::now();
+            let (loaded, cold) = match self.loaded().await {
+                Ok(found) => found,
+                Err(fault) => return Err(self.failed(fault)),
+            };
+            let config = self.revision.config();
+            let lines = Lines::new(Arc::clone(&self.logs), call.id);
+            let outgoing = Outgoing {
+                client: Arc::clone(&self.shared.options.client),
+                policy: Arc::clone(&self.policy),
+                deadline: call.deadline,
+                lines: lines.clone(),
+            };
+            let limiter = Limiter::of(config.memory, config.disk);
+            let environment = Arc::clone(&self.environment);
+            let request = match call.payload {
+                Payload::Http(request) => request,
+                Payload::Event(event) => lambda::http_from_event(&event),
+            };
+            run::run(Run {
+                loaded,
+                state: State::new(limiter, call.deadline, environment, lines, outgoing),
+                request,
+                memory: config.memory,
+                cpu: config.cpu,
+                deadline: call.deadline,
+                timeout: config.timeout.as_duration(),
+                cold,
+                init: if cold { began.elapsed() } else { Duration::ZERO },
+            })
+            .await
+        })
+    }
+}
+
+impl Function {
+    async fn loaded(&self) -> Result<(Arc<Loaded>, bool), Fault> {
+        let held = self.loaded.lock().unwrap_or_else(|e| e.into_inner()).upgrade();
+        if let Some(loaded) = held {
+            loaded.touch(self.shared.now());
+            return Ok((loaded, false));
+        }
+        let found = self.shared.component(&self.revision, self.key).await?;
+        *self.loaded.lock().unwrap_or_else(|e| e.into_inner()) = Arc::downgrade(&found.0);
+        Ok(found)
+    }
+
+    fn failed(&self, fault: Fault) -> Failure {
+        let detail = fault.detail.as_deref().unwrap_or(&fault.message);
+        self.logs.write(None, LogLevel::Error, detail);
+        let nothing = Outcome::nothing(OutcomeStatus::Fault(fault.code));
+        Failure { fault, outcome: Outcome { cold: true, ..nothing } }
+    }
+}
