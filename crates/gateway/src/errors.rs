@@ -15,22 +15,29 @@ pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("x-mayfly-i
 pub(crate) enum Details {
     /// They may not: it is in the function's log.
     Hidden,
-    /// They are its author (`mayfly dev`).
+    /// They are its author (`mayfly dev`), who asked for JSON.
     Shown,
+    /// They are its author, before a browser.
+    Page,
+}
+
+impl Details {
+    /// Details for whoever asks so.
+    pub(crate) fn shown(request: &HeaderMap) -> Self {
+        let accept = request.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        match accept.is_some_and(|accept| accept.contains("text/html")) {
+            true => Self::Page,
+            false => Self::Shown,
+        }
+    }
 }
 
 /// The answer for a fault.
-pub(crate) fn response(
-    fault: &Fault,
-    id: InvocationId,
-    request: &HeaderMap,
-    details: Details,
-) -> Response<Body> {
+pub(crate) fn response(fault: &Fault, id: InvocationId, details: Details) -> Response<Body> {
     let status =
         StatusCode::from_u16(fault.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let detail = fault.detail.as_deref().filter(|_| details == Details::Shown);
-    let html = details == Details::Shown && wants_html(request);
-    let (kind, body) = if html {
+    let detail = fault.detail.as_deref().filter(|_| details != Details::Hidden);
+    let (kind, body) = if details == Details::Page {
         ("text/html; charset=utf-8", page(fault, status, detail, id))
     } else {
         ("application/json", document(fault, detail, id))
@@ -64,11 +71,6 @@ fn document(fault: &Fault, detail: Option<&str>, id: InvocationId) -> String {
         error["detail"] = detail.into();
     }
     json!({ "error": error }).to_string() + "\n"
-}
-
-fn wants_html(request: &HeaderMap) -> bool {
-    let accept = request.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-    accept.is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn escape(text: &str) -> String {

@@ -60,14 +60,14 @@ impl Gateway {
     ) -> Response<Body> {
         let id = InvocationId::new();
         let (mut parts, incoming) = request.into_parts();
+        let details = match self.parts.show_details {
+            true => Details::shown(&parts.headers),
+            false => Details::Hidden,
+        };
         let mut response = match self.answer(id, &mut parts, incoming, remote).await {
             Ok(response) => response,
             Err(Refused { fault, allow }) => {
-                let details = match self.parts.show_details {
-                    true => Details::Shown,
-                    false => Details::Hidden,
-                };
-                let mut response = errors::response(&fault, id, &parts.headers, details);
+                let mut response = errors::response(&fault, id, details);
                 if let Some(methods) = allow {
                     errors::allow(&mut response, &methods);
                 }
@@ -103,7 +103,7 @@ impl Gateway {
         };
         policy::admit(parts, &self.parts.limits)?;
         let (body, refusal) = self.body(incoming);
-        let mut headers = parts.headers.clone();
+        let mut headers = std::mem::take(&mut parts.headers);
         strip_hop_by_hop(&mut headers);
         let request = HttpRequest {
             method: parts.method.clone(),
@@ -208,6 +208,10 @@ fn url(authority: &str, path: &str, query: Option<&str>) -> String {
 
 /// Removes what is of the connection and not of the message (RFC 9110, section 7.6.1).
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have none, and to look through a few names is quicker than to look each up.
+    if !headers.keys().any(is_hop_by_hop) {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
@@ -218,17 +222,23 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     for name in named {
         headers.remove(name);
     }
-    for name in [
-        CONNECTION,
-        TE,
-        TRAILER,
-        TRANSFER_ENCODING,
-        UPGRADE,
-        PROXY_AUTHENTICATE,
-        PROXY_AUTHORIZATION,
-    ] {
+    for name in &HOP_BY_HOP {
         headers.remove(name);
     }
-    headers.remove("keep-alive");
-    headers.remove("proxy-connection");
+}
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    HOP_BY_HOP.contains(name)
 }

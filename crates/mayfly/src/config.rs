@@ -68,6 +68,8 @@ pub(crate) struct Limits {
     pub(crate) function_concurrency: Option<u32>,
     /// Most attempts at once of all functions.
     pub(crate) node_concurrency: Option<u32>,
+    /// Longest time that compiling a component takes.
+    pub(crate) compile_time: Option<TimeSpan>,
     /// How long a process without calls is kept.
     pub(crate) keep_alive: Option<TimeSpan>,
     /// How long requests under way may take when the node stops.

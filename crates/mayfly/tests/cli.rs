@@ -284,7 +284,9 @@ fn an_app_is_started_from_a_template_and_nothing_is_written_over() {
     assert!(again.err.contains("shop/mayfly.toml"), "{}", again.err);
     assert_eq!(fs::read_to_string(&manifest).unwrap(), "mine");
     assert!(!mayfly.directory().join("shop/index.js").exists());
-    assert_eq!(mayfly.run(&["init", "wasm-rust"]).code, 1);
+    let Output { code, out, .. } = mayfly.run(&["init", "wasm-rust", "words"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("cargo build --release --target wasm32-wasip2"), "{out}");
 }
 
 #[test]

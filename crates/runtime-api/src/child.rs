@@ -103,17 +103,18 @@ impl ChildCommand {
         help: &str,
     ) -> Result<Prepared, PrepareError> {
         let job = serde_json::to_vec(job).map_err(|error| platform(error.to_string()))?;
-        let (status, answer, errors) = match tokio::time::timeout(self.lifetime, self.talk(&job)).await
-        {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(error)) => return Err(platform(format!("prepare code: {error}"))),
-            Err(_) => {
-                let seconds = self.lifetime.as_secs();
-                let message =
-                    format!("preparing the code took more than {seconds} seconds and was stopped");
-                return Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]));
-            }
-        };
+        let (status, answer, errors) =
+            match tokio::time::timeout(self.lifetime, self.talk(&job)).await {
+                Ok(Ok(ended)) => ended,
+                Ok(Err(error)) => return Err(platform(format!("prepare code: {error}"))),
+                Err(_) => {
+                    let message = format!(
+                        "preparing the code took more than {:?} and was stopped",
+                        self.lifetime
+                    );
+                    return Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]));
+                }
+            };
         match serde_json::from_slice(&answer) {
             Ok(Answer::Ready(prepared)) => Ok(prepared),
             Ok(Answer::Code(diagnostics)) => Err(PrepareError::Code(diagnostics)),

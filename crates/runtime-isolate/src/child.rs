@@ -42,10 +42,7 @@ fn platform(message: impl Into<String>) -> PrepareError {
     PrepareError::Platform(Fault::new(FaultCode::Internal, message))
 }
 
-fn evaluate(
-    job: &Job,
-    graph: &ModuleGraph,
-) -> wasmtime::Result<Result<Prepared, PrepareError>> {
+fn evaluate(job: &Job, graph: &ModuleGraph) -> wasmtime::Result<Result<Prepared, PrepareError>> {
     let engine = Engine::open(&job.engine, None)?;
     let mut slot = engine.slot()?;
     slot.show(&engine, engine.base_image())?;

@@ -7,7 +7,8 @@ use mayfly_types::ByteSize;
 use serde::{Deserialize, Serialize};
 
 /// What is told of code that broke the child.
-pub(crate) const BROKE: &str = "the code nests too deeply, or needs too much memory or time to parse";
+pub(crate) const BROKE: &str =
+    "the code nests too deeply, or needs too much memory or time to parse";
 
 /// What a child is asked to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]

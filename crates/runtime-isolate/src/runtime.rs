@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink, Payload,
-    PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
+    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink,
+    Payload, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
 };
 use mayfly_types::{
     Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Outcome, OutcomeStatus,

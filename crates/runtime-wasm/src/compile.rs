@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use mayfly_runtime_api::{Bounds, Diagnostic, PrepareError, Prepared, child_main};
 use mayfly_types::{ByteSize, Fault, FaultCode, HandlerStyle};
 use serde::{Deserialize, Serialize};
-use wasmtime::component::Linker;
+use wasmtime::component::{Component, Linker};
 
 use crate::engine::config;
 use crate::state::add_to_linker;
@@ -50,7 +50,8 @@ pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
     let size = std::fs::metadata(&job.component).map_err(|error| platform(&error))?.len();
     if size > LARGEST.as_bytes() {
         let size = ByteSize::bytes(size);
-        let message = format!("this file of {size} is larger than {LARGEST}, the most of a component");
+        let message =
+            format!("this file of {size} is larger than {LARGEST}, the most of a component");
         return Err(code(Diagnostic::new(message).help(
             "build it with optimisations and without debug information: `wasm-tools strip` removes that",
         )));
@@ -62,12 +63,13 @@ pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
         return Err(PrepareError::Code(problems.into_iter().map(named).collect()));
     }
     let invalid = |error: wasmtime::Error| {
-        code(Diagnostic::new(format!("this component cannot be run here: {error:#}")).help(
-            "build it with newer tools for WASI 0.2; `wasm-tools validate` says more",
-        ))
+        code(
+            Diagnostic::new(format!("this component cannot be run here: {error:#}"))
+                .help("build it with newer tools for WASI 0.2; `wasm-tools validate` says more"),
+        )
     };
     let engine = wasmtime::Engine::new(&config()).map_err(|error| platform(&error))?;
-    let component = wasmtime::component::Component::new(&engine, &bytes).map_err(invalid)?;
+    let component = Component::new(&engine, &bytes).map_err(invalid)?;
     drop(bytes);
     let mut linker = Linker::new(&engine);
     add_to_linker(&mut linker).map_err(|error| platform(&error))?;
@@ -79,5 +81,8 @@ pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
 }
 
 fn platform(error: &dyn std::fmt::Display) -> PrepareError {
-    PrepareError::Platform(Fault::new(FaultCode::Internal, format!("compile a component: {error:#}")))
+    PrepareError::Platform(Fault::new(
+        FaultCode::Internal,
+        format!("compile a component: {error:#}"),
+    ))
 }

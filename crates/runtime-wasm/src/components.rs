@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use mayfly_artifact::read_checked;
-use mayfly_types::Digest;
+use mayfly_types::{ByteSize, Digest};
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
@@ -14,7 +14,7 @@ use crate::engine::{Engine, key};
 use crate::state::State;
 
 /// Most components in memory: each takes a few mappings of which the kernel gives a process 65,530.
-const MOST: usize = 2048;
+pub(crate) const MOST: usize = 2048;
 
 /// A component that can be instantiated at once.
 pub(crate) struct Loaded {
@@ -24,6 +24,12 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
+    /// What its memory holds before anything runs.
+    pub(crate) fn least_memory(&self) -> Option<ByteSize> {
+        let needed = self.proxy.instance_pre().component().resources_required()?;
+        needed.max_initial_memory_size.map(|pages| ByteSize::bytes(pages << 16))
+    }
+
     /// Marks it as used now.
     pub(crate) fn touch(&self, now: u64) {
         self.used.store(now, Ordering::Relaxed);
@@ -56,7 +62,12 @@ impl Components {
 
     /// Loads a component from the cache; `None` if it is not there, was altered, or is another engine's.
     /// It reads files and takes a while.
-    pub(crate) fn load(&self, engine: &Arc<Engine>, component: Digest, now: u64) -> Option<Arc<Loaded>> {
+    pub(crate) fn load(
+        &self,
+        engine: &Arc<Engine>,
+        component: Digest,
+        now: u64,
+    ) -> Option<Arc<Loaded>> {
         let bytes = read_checked(&self.path(engine, component))?;
         let loaded = deserialize(engine.wasmtime(), &bytes)
             .and_then(|component| engine.link(&component))
@@ -68,7 +79,8 @@ impl Components {
                 return None;
             }
         };
-        let loaded = Arc::new(Loaded { engine: Arc::clone(engine), proxy, used: AtomicU64::new(now) });
+        let loaded =
+            Arc::new(Loaded { engine: Arc::clone(engine), proxy, used: AtomicU64::new(now) });
         let mut all = self.lock();
         if all.len() >= MOST
             && let Some(oldest) = all.iter().min_by_key(|(_, one)| one.used.load(Ordering::Relaxed))
@@ -88,11 +100,6 @@ impl Components {
     /// Forgets all: they are another engine's.
     pub(crate) fn clear(&self) {
         self.lock().clear();
-    }
-
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> usize {
-        self.lock().len()
     }
 }
 

@@ -23,3 +23,6 @@ mod world;
 pub use compile::prepare_child;
 pub use engine::EngineError;
 pub use runtime::{Options, WasmRuntime};
+
+#[cfg(test)]
+mod tests;

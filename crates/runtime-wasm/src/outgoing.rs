@@ -80,8 +80,7 @@ async fn send(
         false => RequestBody::Stream(Box::pin(Upload { body, left: length })),
     };
     let redirect = RedirectMode::Manual;
-    let fetch =
-        FetchRequest { method: parts.method, url, headers, body, redirect, deadline };
+    let fetch = FetchRequest { method: parts.method, url, headers, body, redirect, deadline };
     let answered = client.fetch(policy, fetch);
     let first = match (options.connect_timeout, options.first_byte_timeout) {
         (Some(connect), Some(first)) => Some(connect + first),
@@ -95,7 +94,8 @@ async fn send(
     };
     let answer = answered.map_err(|error| (coded(&error), Some(error.to_string())))?;
     let gap = options.between_bytes_timeout;
-    let mut response = Response::new(Download { body: answer.body, gap, wait: None }.boxed_unsync());
+    let mut response =
+        Response::new(Download { body: answer.body, gap, wait: None }.boxed_unsync());
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     Ok(response)

@@ -51,8 +51,12 @@ pub(crate) async fn run(run: Run) -> Result<Reply, Failure> {
     let mut running = Running::new(run);
     let head = std::future::poll_fn(|cx| running.poll_head(cx)).await?;
     // Most answers lie complete by now.
-    let body = std::future::poll_fn(|cx| Poll::Ready(running.whole(cx))).await;
-    let body = match body {
+    let whole = std::future::poll_fn(|cx| Poll::Ready(running.whole(cx))).await;
+    if running.fault.is_some() {
+        // Nothing has been sent, so it is a failure and not an answer that is cut off.
+        return Err(running.failure());
+    }
+    let body = match whole {
         Some(bytes) => ReplyBody::Complete(bytes, running.outcome()),
         None => ReplyBody::Running(Box::pin(running)),
     };
@@ -136,9 +140,9 @@ impl Running {
             Poll::Ready(end) => end,
             Poll::Pending => {
                 let stop = self.deadline + GRACE;
-                let timer = self.timer.get_or_insert_with(|| {
-                    Box::pin(tokio::time::sleep_until(stop.into()))
-                });
+                let timer = self
+                    .timer
+                    .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(stop.into())));
                 match timer.as_mut().poll(cx) {
                     Poll::Pending => return false,
                     Poll::Ready(()) => Err(Late.into()),
@@ -189,7 +193,8 @@ impl Running {
             // What broke before its first byte could be sent is a failure, not an answer that is cut off.
             (_, true) if self.fault.is_some() => return Poll::Ready(Err(self.failure())),
             (None, true) => {
-                let message = "the function ended without an answer: it never set its `response-outparam`";
+                let message =
+                    "the function ended without an answer: it never set its `response-outparam`";
                 self.fail(Fault::new(FaultCode::InvalidResponse, message));
                 return Poll::Ready(Err(self.failure()));
             }
@@ -226,7 +231,9 @@ impl Running {
                     both.extend_from_slice(&data);
                     all = both.freeze();
                 }
-                Poll::Ready(None) if self.guest.is_none() && self.fault.is_none() => return Some(all),
+                Poll::Ready(None) if self.guest.is_none() && self.fault.is_none() => {
+                    return Some(all);
+                }
                 Poll::Ready(None) | Poll::Pending => break,
                 Poll::Ready(Some(Err(fault))) => {
                     self.fail(fault);
@@ -252,7 +259,15 @@ impl Running {
                     let Ok(data) = frame.into_data() else { continue };
                     let length = data.len() as u64;
                     self.bytes_out += length;
-                    self.left = self.left.map(|left| left.saturating_sub(length));
+                    if let Some(left) = &mut self.left {
+                        let Some(rest) = left.checked_sub(length) else {
+                            self.body = None;
+                            let message = "the function wrote more than its content-length";
+                            let fault = Fault::new(FaultCode::InvalidResponse, message);
+                            return Poll::Ready(Some(Err(fault)));
+                        };
+                        *left = rest;
+                    }
                     if !data.is_empty() {
                         return Poll::Ready(Some(Ok(data)));
                     }

@@ -12,12 +12,12 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Call, ChildCommand, CodeStore, Failure, Instance, LogLevel, LogSink, Payload, PrepareError,
-    PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
+    Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload,
+    PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
 use mayfly_types::{
-    Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus, Revision,
-    TenantName,
+    ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus,
+    Revision, TenantName,
 };
 
 use crate::compile::{BROKE, Job};
@@ -191,6 +191,17 @@ impl Shared {
     }
 }
 
+/// A memory limit with which no instance could be made.
+fn too_little(least: ByteSize, config: &FunctionConfig) -> Diagnostic {
+    let message = format!(
+        "this component begins with {least} of memory, which is more than its limit of {}",
+        config.memory
+    );
+    let enough = (least.as_bytes() >> 20) + 1;
+    Diagnostic { file: Some(config.entry.clone()), ..Diagnostic::new(message) }
+        .help(format!("write `memory = \"{enough}MB\"` or more into its table in the manifest"))
+}
+
 /// Names a component: its artifact's digest names its bytes.
 fn key(artifact: Digest, config: &FunctionConfig) -> Digest {
     Digest::of(format!("{artifact}/{}", config.entry).as_bytes())
@@ -204,10 +215,26 @@ impl Runtime for WasmRuntime {
         let turn = self.shared.turn(key);
         let _turn = turn.lock().await;
         // What is in the cache was compiled from these very bytes.
-        if self.shared.components.get(key).is_some() || self.shared.load(key).await.is_some() {
-            return Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new(), notes: Vec::new() });
+        let kept = match self.shared.components.get(key) {
+            Some(loaded) => Some(loaded),
+            None => self.shared.load(key).await,
+        };
+        let loaded = match kept {
+            Some(loaded) => loaded,
+            None => {
+                self.shared.compile(&tenant, artifact, &config).await?;
+                self.shared.load(key).await.ok_or_else(|| {
+                    let message = "a component that was just compiled cannot be loaded";
+                    PrepareError::Platform(Fault::new(FaultCode::Internal, message))
+                })?
+            }
+        };
+        match loaded.least_memory() {
+            Some(least) if least > config.memory => {
+                Err(PrepareError::Code(vec![too_little(least, &config)]))
+            }
+            _ => Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new(), notes: Vec::new() }),
         }
-        self.shared.compile(&tenant, artifact, &config).await
     }
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {

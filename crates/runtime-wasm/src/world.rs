@@ -37,9 +37,9 @@ impl World {
             let shown = shown.collect::<Vec<_>>().join(" ");
             let message = match bytes.is_empty() {
                 true => "this is no WebAssembly: the file is empty".to_owned(),
-                false => format!(
-                    "this is no WebAssembly: its first bytes are {shown}, not 00 61 73 6d"
-                ),
+                false => {
+                    format!("this is no WebAssembly: its first bytes are {shown}, not 00 61 73 6d")
+                }
             };
             return Err(Diagnostic::new(message).help(BUILD));
         }
@@ -138,7 +138,9 @@ fn of_import(name: &str) -> String {
     let package = name.split('/').next().unwrap_or(name);
     match package {
         "wasi:keyvalue" | "wasi:blobstore" => {
-            format!("`{package}` is not in this build yet: bindings to stores come with a later one")
+            format!(
+                "`{package}` is not in this build yet: bindings to stores come with a later one"
+            )
         }
         _ if name.contains("@0.3") => {
             "WASI 0.3 is not in this build yet: build the component for WASI 0.2".to_owned()

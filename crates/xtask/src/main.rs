@@ -5,6 +5,7 @@ mod bench;
 mod js_engine;
 mod shell;
 mod test;
+mod wasm;
 
 use std::process::ExitCode;
 
@@ -21,6 +22,8 @@ struct Cli {
 enum Command {
     /// Builds the JavaScript engine's guest program into guest/js-engine/dist
     JsEngine(js_engine::Arguments),
+    /// Compiles the WebAssembly components of tests, benches and examples
+    Wasm,
     /// Runs everything that must pass
     Test(test::Arguments),
     /// Measures the platform against its yardsticks
@@ -30,6 +33,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::JsEngine(arguments) => js_engine::run(&arguments),
+        Command::Wasm => wasm::run(),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };

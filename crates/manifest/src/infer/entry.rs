@@ -136,7 +136,10 @@ impl FunctionSection {
             ),
             match runtime {
                 RuntimeKind::Wasm => "name its file, as in code = \"build/app.wasm\"".to_owned(),
-                _ => format!("name its file with handler = \"FILE.EXPORT\", as in \"{}\"", known.example),
+                _ => format!(
+                    "name its file with handler = \"FILE.EXPORT\", as in \"{}\"",
+                    known.example
+                ),
             },
         );
         None

@@ -103,13 +103,16 @@ fn the_runtime_and_its_entry_follow_from_the_files() {
         (&["package.json", "app.py", "src/index.ts"], "nodejs", "src/index.ts"),
         (&["package.json", "lib/a.js"], "nodejs", "package.json"),
         (&["x.cjs"], "nodejs", "x.cjs"),
+        (&["words.wasm"], "wasm", "words.wasm"),
+        (&["app.wasm", "lib.wasm", "data.json"], "wasm", "app.wasm"),
+        (&["README.md", "words.wasm"], "wasm", "words.wasm"),
+        (&["index.js", "codec.wasm"], "js", "index.js"),
         (&["index.js", "tool.py"], "js", "index.js"),
         (&["lib/x.py", "src/index.js"], "js", "src/index.js"),
     ] {
         let config = resolve("", code).unwrap_or_else(|error| panic!("{code:?}: {error}"));
         assert_eq!((config.runtime.as_str(), config.entry.as_str()), (kind, entry), "{code:?}");
     }
-    assert!(resolve("", &["app.wasm"]).unwrap_err().contains("`wasm`, which is not in this build"));
     assert!(resolve("", &["README.md"]).unwrap_err().contains("tells its runtime"));
     assert!(resolve("", &[]).unwrap_err().contains("holds no files"));
 }
@@ -133,6 +136,7 @@ fn handlers_are_written_as_with_lambda() {
 
 #[test]
 fn limits_are_those_of_the_runtime() {
+    let wasm = &["app.wasm"][..];
     let (js, python, node) = (&["a.js"][..], &["a.py"][..], &["package.json", "index.js"][..]);
     for (lines, code, message) in [
         ("memory = \"8MB\"", js, "`memory` of a `js` function is from 16MB to 4GB, not 8MB"),
@@ -147,6 +151,15 @@ fn limits_are_those_of_the_runtime() {
             js,
             "`isolation = \"instance\"` is not in this build yet for `js`",
         ),
+        ("memory = \"512KB\"", wasm, "`memory` of a `wasm` function is from 1MB to 4GB, not 512KB"),
+        ("disk = \"200MB\"", wasm, "`disk` is from 1MB to `memory`, 128MB, not 200MB"),
+        ("concurrency_per_instance = 2", wasm, "`concurrency_per_instance` means nothing"),
+        (
+            "isolation = \"instance\"",
+            wasm,
+            "`isolation = \"instance\"` is not in this build yet for `wasm`",
+        ),
+        ("handler = \"app.handle\"", wasm, "`handler` means nothing to a `wasm` function"),
         ("cpu = 1", js, "`cpu` means nothing to a `js` function"),
         ("disk = \"1MB\"", js, "`disk` means nothing to a `js` function"),
         ("concurrency_per_instance = 2", js, "`concurrency_per_instance` means nothing"),

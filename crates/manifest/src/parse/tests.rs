@@ -122,13 +122,12 @@ fn authentication_that_would_not_happen_is_an_error() {
 }
 
 #[test]
-fn runtimes_of_other_builds_and_of_none_are_told_apart() {
+fn a_runtime_that_is_none_is_told_with_those_that_are() {
+    assert_eq!(in_function("runtime = \"wasm\""), [""; 0]);
     assert_eq!(
-        in_function("runtime = \"wasm\""),
-        [
-            "4:11 runtime `wasm` is not in this build yet -- this build runs `js`, `nodejs`, `python`, \
-          `ruby`, `provided`"
-        ]
+        in_function("runtime = \"cobol\""),
+        ["4:11 there is no runtime `cobol` -- this build runs `js`, `nodejs`, `python`, `ruby`, \
+          `provided`, `wasm`"]
     );
     assert_eq!(
         in_function("runtime = \"pyhton\""),

@@ -14,8 +14,8 @@ use super::context::Context;
 
 /// Starts an app from a template
 ///
-/// Templates: js (default), ts, api (two functions with routes), nodejs, python, ruby, and provided
-/// (any program). Nothing that is there is written over. wasm-rust comes with a later build.
+/// Templates: js (default), ts, api (two functions with routes), nodejs, python, ruby, wasm-rust (a
+/// WebAssembly component), and provided (any program). Nothing that is there is written over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     mayfly init                       JavaScript, in this directory\n  \
@@ -23,7 +23,7 @@ use super::context::Context;
     mayfly init api shop\n  \
     mayfly init python tools          a function in Python")]
 pub(crate) struct InitArgs {
-    /// js, ts, api, nodejs, python, ruby or provided
+    /// js, ts, api, nodejs, python, ruby, wasm-rust or provided
     #[arg(value_name = "TEMPLATE", default_value = "js", hide_default_value = true)]
     template: String,
     /// Where to; it is made when it is not there
@@ -39,13 +39,12 @@ enum Template {
     Nodejs,
     Python,
     Ruby,
+    WasmRust,
     Provided,
 }
 
-/// Templates of runtimes that this build does not have.
-const LATER: [&str; 1] = ["wasm-rust"];
-/// Those that it has.
-const HERE: &str = "js, ts, api, nodejs, python, ruby and provided";
+/// All of them.
+const HERE: &str = "js, ts, api, nodejs, python, ruby, wasm-rust and provided";
 
 /// What stands for the app's name in a template.
 const NAME: &str = "APP_NAME";
@@ -66,8 +65,14 @@ impl Template {
             Self::Nodejs => template!("nodejs": "mayfly.toml", "package.json", "index.js"),
             Self::Python => template!("python": "mayfly.toml", "app.py"),
             Self::Ruby => template!("ruby": "mayfly.toml", "app.rb"),
+            Self::WasmRust => template!("wasm-rust": "mayfly.toml", "Cargo.toml", "src/lib.rs"),
             Self::Provided => template!("provided": "mayfly.toml", "bootstrap"),
         }
+    }
+
+    /// What has to be done before it runs.
+    fn build(self) -> Option<&'static str> {
+        (self == Self::WasmRust).then_some("cargo build --release --target wasm32-wasip2")
     }
 
     /// A request that shows it works.
@@ -112,10 +117,6 @@ fn choose(name: &str) -> Result<Template, Failure> {
     if let Ok(template) = Template::from_str(name, false) {
         return Ok(template);
     }
-    if LATER.contains(&name) {
-        return Err(Failure::failed(format!("the template `{name}` is not in this build yet"))
-            .help(format!("this build has {HERE}")));
-    }
     Err(Failure::usage(format!("there is no template `{name}`; there are {HERE}"))
         .help(format!("for a directory of that name write `mayfly init js {name}`")))
 }
@@ -141,6 +142,9 @@ fn next_steps(template: Template, directory: &Path, app: &AppName) -> String {
     if directory != Path::new(".") {
         steps = format!("  cd {}\n", directory.display());
     }
+    if let Some(build) = template.build() {
+        steps += &format!("  {build}\n");
+    }
     let first = template.first_request();
     format!(
         "made the app {app}:\n{files}\n\nNext:\n{steps}  mayfly dev\n  {first}\n  mayfly deploy"
@@ -163,6 +167,12 @@ mod tests {
                 let path = directory.path().join(file);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 write_new(&path, &text.replace(NAME, "shop")).unwrap();
+            }
+            if *template == Template::WasmRust {
+                // What its compiler would make.
+                let built = directory.path().join("target/wasm32-wasip2/release/app.wasm");
+                fs::create_dir_all(built.parent().unwrap()).unwrap();
+                fs::write(built, "").unwrap();
             }
             let text = fs::read_to_string(directory.path().join("mayfly.toml")).unwrap();
             let manifest = mayfly_manifest::parse(&text, "mayfly.toml").unwrap();
@@ -193,10 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn templates_of_later_builds_say_so() {
-        for name in LATER {
-            assert!(format!("{:?}", choose(name).unwrap_err()).contains("not in this build"));
-        }
+    fn a_template_that_is_none_may_be_a_directory() {
         assert!(format!("{:?}", choose("shop").unwrap_err()).contains("mayfly init js shop"));
     }
 }

@@ -55,7 +55,7 @@ const BACKLOG: i32 = 1024;
 /// Longest time that getting a `js` function ready takes.
 const JS_PREPARED_IN: Duration = Duration::from_secs(30);
 
-/// Longest time that compiling a component takes.
+/// Longest time that compiling a component takes, where the configuration does not say.
 const WASM_PREPARED_IN: Duration = Duration::from_secs(180);
 
 /// How long a component that nobody calls stays loaded.
@@ -176,7 +176,10 @@ impl Node {
         }
         let wasm = mayfly_runtime_wasm::Options {
             cache: data.cache().join("wasm"),
-            prepare: child(PREPARE_WASM, WASM_PREPARED_IN),
+            prepare: child(
+                PREPARE_WASM,
+                config.limits.compile_time.map_or(WASM_PREPARED_IN, |span| span.as_duration()),
+            ),
             code: code.clone(),
             client: client.clone(),
             instances: invoker_limits.node,

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
+use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     self, Advice, Descriptor, DescriptorFlags, DescriptorStat, DescriptorType, DirectoryEntry,
-    DirectoryEntryStream, ErrorCode, Filesize, MetadataHashValue, NewTimestamp, OpenFlags, PathFlags,
+    DirectoryEntryStream, ErrorCode, Filesize, MetadataHashValue, NewTimestamp, OpenFlags,
+    PathFlags,
 };
-use wasmtime_wasi::p2::bindings::filesystem::preopens;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::streams::{Reading, Writing};
@@ -256,6 +257,7 @@ impl types::HostDescriptor for State {
         flags: DescriptorFlags,
     ) -> FsResult<Resource<Descriptor>> {
         let base = self.open(&descriptor)?;
+        let mut flags = flags;
         let changes = how.intersects(OpenFlags::CREATE | OpenFlags::TRUNCATE)
             || flags.intersects(DescriptorFlags::WRITE | DescriptorFlags::MUTATE_DIRECTORY);
         if changes {
@@ -287,6 +289,10 @@ impl types::HostDescriptor for State {
         }
         if how.contains(OpenFlags::TRUNCATE) {
             node.set_size(0)?;
+        }
+        if node.is_directory() {
+            // Programs open directories to read them, and change what is in them all the same.
+            flags |= base.flags & DescriptorFlags::MUTATE_DIRECTORY;
         }
         self.push(node, flags)
     }

@@ -65,7 +65,8 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let mut rest: Vec<Entry> = std::mem::take(&mut self.entries).into_values().collect();
         while let Some(Entry { node, .. }) = rest.pop() {
-            if let Some(Node { content: Content::Directory(directory), .. }) = Arc::into_inner(node) {
+            if let Some(Node { content: Content::Directory(directory), .. }) = Arc::into_inner(node)
+            {
                 let mut directory = directory.into_inner().unwrap_or_else(|e| e.into_inner());
                 rest.extend(std::mem::take(&mut directory.entries).into_values());
             }

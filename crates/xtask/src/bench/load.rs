@@ -1,8 +1,8 @@
 //! The load: wrk with `bench/load.lua`.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -13,6 +13,9 @@ use super::machine::LOAD_CORE;
 use crate::shell::{self, root};
 
 const CONNECTIONS: usize = 64;
+
+/// Keeps wrk from sleeping; made of `bench/awake.c`.
+const AWAKE: &str = "awake.so";
 
 /// What is looked at in answers.
 #[derive(Clone, Copy)]
@@ -49,6 +52,15 @@ struct Summary {
     p99: f64,
 }
 
+/// Compiles what keeps wrk awake.
+pub(super) fn prepare(work: &Path) -> anyhow::Result<()> {
+    let mut cc = Command::new("cc");
+    cc.args(["-O2", "-shared", "-fPIC", "-o"])
+        .arg(work.join(AWAKE))
+        .arg(root().join("bench/awake.c"));
+    shell::run(&mut cc)
+}
+
 /// Loads an app for some seconds. Fails when an answer is not what it must be.
 pub(super) fn load(
     address: SocketAddr,
@@ -63,10 +75,10 @@ pub(super) fn load(
         Check::Checked => "checked",
         Check::Fresh => "fresh",
     };
-    let used = children_ticks()?;
     let began = Instant::now();
-    let output = shell::output(
+    let output = both(
         Command::new("taskset")
+            .env("LD_PRELOAD", root().join("target/bench").join(AWAKE).canonicalize()?)
             .args(["--cpu-list", &LOAD_CORE.to_string(), "wrk", "--threads", "1", "--latency"])
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--duration", &format!("{seconds}s"), "--timeout", "10s"])
@@ -77,7 +89,8 @@ pub(super) fn load(
             .args(["--", &prefix, mode]),
     )?;
     let wall = began.elapsed().as_secs_f64();
-    let load_core = (children_ticks()? - used) / TICKS_PER_SECOND / wall;
+    let idle = output.lines().filter_map(|line| line.strip_prefix("idle ")?.parse::<f64>().ok());
+    let load_core = 1.0 - idle.fold(0.0, f64::max) / wall;
 
     let summary =
         output.lines().find(|line| line.starts_with('{')).context("read wrk's summary")?;
@@ -95,14 +108,11 @@ pub(super) fn load(
     })
 }
 
-/// Linux counts so in /proc, whatever the kernel's own clock does.
-const TICKS_PER_SECOND: f64 = 100.0;
-
-/// Processor time of the children that have ended.
-fn children_ticks() -> anyhow::Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    // The program's name, which may hold spaces, ends with the last bracket; field 3 follows.
-    let fields = stat.rsplit(") ").next().unwrap_or_default();
-    let times = fields.split(' ').skip(13).take(2).map(str::parse::<f64>);
-    times.sum::<Result<f64, _>>().context("read times of /proc/self/stat")
+/// What a program writes to its output and its errors.
+fn both(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.stdin(Stdio::null()).output().context("start wrk")?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let all = text(&output.stdout) + &text(&output.stderr);
+    ensure!(output.status.success(), "wrk ends with {}: {all}", output.status);
+    Ok(all)
 }

@@ -20,6 +20,7 @@ mod reset;
 mod sandbox;
 mod server;
 mod stats;
+mod wasm_hello;
 mod yardsticks;
 
 use std::fs;
@@ -71,6 +72,7 @@ const ALL: &[Bench] = &[
     deploy::BENCH,
     memory::BENCH,
     idle::BENCH,
+    wasm_hello::BENCH,
     process_hello::BENCH,
     process_provided::BENCH,
     process_first::BENCH,
@@ -134,6 +136,7 @@ fn prepare(arguments: &Arguments) -> anyhow::Result<Settings> {
     };
     let work = root().join("target/bench");
     fs::create_dir_all(&work)?;
+    load::prepare(&work)?;
     Ok(Settings {
         seconds: arguments.seconds,
         rounds: arguments.rounds,

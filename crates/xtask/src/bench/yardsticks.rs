@@ -94,3 +94,41 @@ fn workerd_program(work: &Path) -> anyhow::Result<PathBuf> {
     }
     Ok(program)
 }
+
+/// The version of wasmtime's command line: that of the library in Mayfly.
+const WASMTIME: &str = "48.0.8";
+
+/// What makes it as quick as it can be.
+const TUNED: [&str; 6] = [
+    "-Opooling-allocator=y",
+    "-Opooling-memory-keep-resident=1048576",
+    "-Opooling-table-keep-resident=65536",
+    "-Opooling-pagemap-scan=y",
+    "-Opooling-max-unused-warm-slots=256",
+    "-Wconcurrency-support=n",
+];
+
+/// The yardstick *wserve*, `wasmtime serve`, and its version.
+pub(super) fn wserve(settings: &Settings, component: &Path, tuned: bool) -> Started {
+    let place = settings.work.join("wasmtime");
+    let program = place.join("bin/wasmtime");
+    if !program.exists() {
+        let mut install = shell::cargo();
+        install.args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked", "--root"]);
+        install.arg(&place).args(["--no-default-features", "--features"]);
+        install
+            .arg("serve,cranelift,pooling-allocator,parallel-compilation,memory-protection-keys");
+        shell::run(&mut install).context("build wasmtime's command line")?;
+    }
+    let component = component.display().to_string();
+    let arguments = |address: SocketAddr| {
+        let mut arguments = vec!["serve".to_owned(), "-Scli".to_owned()];
+        if tuned {
+            arguments.extend(TUNED.map(str::to_owned));
+        }
+        arguments.extend(["--addr".to_owned(), address.to_string(), component.clone()]);
+        arguments
+    };
+    let server = Server::start_silent(&program, arguments, &settings.work.join("wserve.log"))?;
+    Ok((server, Some(if tuned { format!("{WASMTIME}, tuned") } else { WASMTIME.to_owned() })))
+}

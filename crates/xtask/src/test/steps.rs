@@ -2,8 +2,8 @@
 
 use super::Step;
 use super::tools::Tool;
-use crate::js_engine;
 use crate::shell::{cargo, command, npm_ci, root, run, which};
+use crate::{js_engine, wasm};
 
 pub(super) const ALL: &[Step] = &[
     Step {
@@ -40,6 +40,12 @@ pub(super) const ALL: &[Step] = &[
             let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
             run(cargo().args(lints))
         },
+    },
+    Step {
+        name: "wasm",
+        what: "the components that the tests run compile",
+        needs: &[Tool::WasmTarget],
+        run: wasm::run,
     },
     Step {
         name: "tests",

@@ -7,6 +7,7 @@ use anyhow::bail;
 use rustix::process::geteuid;
 
 use crate::shell::{cargo, command, output, root, run, which};
+use crate::wasm;
 
 /// What a step may need.
 // cargo-nextest is not among them: building it takes longer than it saves, and `cargo test` runs
@@ -20,6 +21,7 @@ pub(super) enum Tool {
     Rustfmt,
     Clippy,
     CargoDeny,
+    WasmTarget,
 }
 
 enum Origin {
@@ -69,6 +71,7 @@ impl Tool {
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
+            Self::WasmTarget => "a compiler to wasm32-wasip2",
         }
     }
 
@@ -84,6 +87,7 @@ impl Tool {
             Self::Rustfmt => works("fmt"),
             Self::Clippy => works("clippy"),
             Self::CargoDeny => works("deny"),
+            Self::WasmTarget => wasm::toolchain(),
         }
     }
 
@@ -96,6 +100,15 @@ impl Tool {
             Self::Rustfmt => Origin::Rustup("rustfmt"),
             Self::Clippy => Origin::Rustup("clippy"),
             Self::CargoDeny => Origin::Cargo("cargo-deny"),
+            // Not rustup's target: where rustup can fetch it, it is one command, and elsewhere none.
+            Self::WasmTarget => Origin::Apt(&[
+                "rustc-web",
+                "cargo-web",
+                "rust-web-src",
+                "rust-web-llvm",
+                "lld-19",
+                "wasi-libc",
+            ]),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Answers with the request's path and how many requests this instance has answered: always 1.
+//! Answers with the last part of the request's path and how many requests this instance has answered:
+//! always 1.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -17,7 +18,8 @@ impl Guest for Hello {
     fn handle(request: IncomingRequest, out: ResponseOutparam) {
         let count = ANSWERED.fetch_add(1, Ordering::Relaxed) + 1;
         let path = request.path_with_query().unwrap_or_default();
-        let text = format!("hello from wasm: {path} {count}\n");
+        let value = path.rsplit('/').next().unwrap_or_default();
+        let text = format!("hello {value} {count}\n");
         let headers = Fields::new();
         let _ = headers.append("content-type", b"text/plain; charset=utf-8");
         let response = OutgoingResponse::new(headers);

@@ -1,0 +1,175 @@
+//! Components from the cache to an answer, inside this process. `cargo xtask wasm` compiles the guests.
+
+use std::future::poll_fn;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, HeaderValue, Method, Version};
+use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, Policy, SystemResolver};
+use mayfly_runtime_api::{Body, HttpRequest, LogLevel, LogSink, Reply, ReplyBody};
+use mayfly_types::{ByteSize, Digest, InvocationId, Outcome, OutcomeStatus};
+
+use crate::compile::{self, Job};
+use crate::components::{Components, Loaded};
+use crate::engine::Engine;
+use crate::outgoing::Outgoing;
+use crate::quota::Limiter;
+use crate::run::{self, Run};
+use crate::state::State;
+use crate::stdio::Lines;
+use crate::swap::Swap;
+
+struct Nowhere;
+
+impl LogSink for Nowhere {
+    fn write(&self, _invocation: Option<InvocationId>, _level: LogLevel, _message: &str) {}
+}
+
+fn guest(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.join("target/wasm/guests").join(name).with_extension("wasm")
+}
+
+/// A cache with one compiled component in it.
+fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Digest) {
+    let components = Components::new(directory.to_owned());
+    let key = Digest::of(name.as_bytes());
+    let job = Job {
+        component: guest(name),
+        name: name.to_owned(),
+        compiled: components.path(engine, key),
+    };
+    compile::prepare(&job).unwrap();
+    (components, key)
+}
+
+async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
+    let egress = Egress::new(OperatorRules::default(), SystemResolver::new().unwrap());
+    let client = Client::new(egress, ClientConfig::default()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let lines = Lines::new(Arc::new(Nowhere), InvocationId::new());
+    let outgoing = Outgoing {
+        client: Arc::new(client),
+        policy: Arc::new(Policy::new(&[]).unwrap()),
+        deadline,
+        lines: lines.clone(),
+    };
+    let memory = ByteSize::mb(64);
+    let mut headers = HeaderMap::new();
+    headers.insert("host", HeaderValue::from_static("test.localhost"));
+    let reply = run::run(Run {
+        loaded: Arc::clone(loaded),
+        state: State::new(Limiter::of(memory, memory), deadline, Arc::default(), lines, outgoing),
+        request: HttpRequest {
+            method: Method::GET,
+            url: format!("http://test.localhost{path}"),
+            headers,
+            body: Body::Empty,
+            route: None,
+            params: Vec::new(),
+            remote: None,
+            version: Version::HTTP_11,
+        },
+        memory,
+        cpu: 1.0,
+        deadline,
+        timeout: Duration::from_secs(20),
+        cold: false,
+        init: Duration::ZERO,
+    });
+    let Reply::Http { body, .. } = reply.await.unwrap() else { panic!("an event's reply") };
+    match body {
+        ReplyBody::Complete(bytes, outcome) => {
+            (String::from_utf8(bytes.to_vec()).unwrap(), outcome)
+        }
+        // It had to let others run before it was done.
+        ReplyBody::Running(mut stream) => {
+            let mut text = Vec::new();
+            while let Some(data) = poll_fn(|cx| stream.as_mut().poll_data(cx)).await {
+                text.extend(data.unwrap());
+            }
+            let outcome = poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await;
+            (String::from_utf8(text).unwrap(), outcome)
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_instance_is_fresh_with_either_way_to_clear_its_memory() {
+    let cache = tempfile::tempdir().unwrap();
+    for swap in [Swap::Absent, Swap::Present] {
+        // As few as can be, so that each is used again and again.
+        let engine = Engine::new(1, swap).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, "hello");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        for round in 0..100 {
+            let (text, outcome) = call(&loaded, &format!("/{round}")).await;
+            assert_eq!(text, format!("hello {round} 1\n"), "{swap:?}");
+            assert_eq!(outcome.status, OutcomeStatus::Ok);
+            assert!(outcome.cpu_us > 0 && outcome.memory_peak >= 1 << 20, "{outcome:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn memory_that_was_written_is_zero_for_the_next() {
+    let cache = tempfile::tempdir().unwrap();
+    for swap in [Swap::Absent, Swap::Present] {
+        let engine = Engine::new(1, swap).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, "behaviours");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        for _ in 0..5 {
+            // More than a slot keeps, and less.
+            assert_eq!(call(&loaded, "/dirty?mb=20").await.0, "clean", "{swap:?}");
+            assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean", "{swap:?}");
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused_before_it_is_read() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = std::fs::File::create(directory.path().join("large.wasm")).unwrap();
+    file.set_len(200 << 20).unwrap();
+    let job = Job {
+        component: directory.path().join("large.wasm"),
+        name: "large.wasm".into(),
+        compiled: directory.path().join("compiled"),
+    };
+    let error = compile::prepare(&job).unwrap_err().to_string();
+    assert!(error.contains("this file of 200MB is larger than 128MB"), "{error}");
+    assert!(!job.compiled.exists());
+}
+
+#[test]
+fn a_component_that_nobody_uses_is_unloaded_and_loaded_again() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(2, Swap::Present).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "hello");
+    assert!(components.get(key).is_none(), "compiling loads nothing");
+    let loaded = Arc::downgrade(&components.load(&engine, key, 1).unwrap());
+    components.reap(1);
+    assert!(components.get(key).is_some());
+    components.reap(2);
+    assert!(components.get(key).is_none() && loaded.upgrade().is_none());
+    let loaded = components.load(&engine, key, 2).unwrap();
+    loaded.touch(5);
+    components.reap(4);
+    assert!(components.get(key).is_some(), "it was used since");
+}
+
+#[test]
+fn the_most_components_are_no_more_than_that() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(2, Swap::Present).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "hello");
+    let file = components.path(&engine, key);
+    for number in 0..crate::components::MOST as u64 + 5 {
+        let other = Digest::of(&number.to_le_bytes());
+        std::fs::hard_link(&file, components.path(&engine, other)).unwrap();
+        components.load(&engine, other, number).unwrap();
+    }
+    let oldest = |number: u64| components.get(Digest::of(&number.to_le_bytes())).is_some();
+    assert!(!oldest(0) && !oldest(4) && oldest(5));
+}
