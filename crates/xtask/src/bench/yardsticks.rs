@@ -98,6 +98,11 @@ fn workerd_program(work: &Path) -> anyhow::Result<PathBuf> {
 /// The version of wasmtime's command line: that of the library in Mayfly.
 const WASMTIME: &str = "48.0.8";
 
+/// What `serve` needs of it.
+const WASMTIME_FEATURES: &str = "run,compile,serve,component-model,component-model-async,cranelift,\
+                                 pooling-allocator,parallel-compilation,backtrace,addr2line,gc,\
+                                 gc-null,threads,clap/default";
+
 /// What makes it as quick as it can be.
 const TUNED: [&str; 6] = [
     "-Opooling-allocator=y",
@@ -115,9 +120,9 @@ pub(super) fn wserve(settings: &Settings, component: &Path, tuned: bool) -> Star
     if !program.exists() {
         let mut install = shell::cargo();
         install.args(["install", "wasmtime-cli", "--version", WASMTIME, "--locked", "--root"]);
-        install.arg(&place).args(["--no-default-features", "--features"]);
-        install
-            .arg("serve,cranelift,pooling-allocator,parallel-compilation,memory-protection-keys");
+        // What is built stays when something fails: it takes minutes.
+        install.arg(&place).arg("--target-dir").arg(settings.work.join("wasmtime-target"));
+        install.args(["--no-default-features", "--features", WASMTIME_FEATURES]);
         shell::run(&mut install).context("build wasmtime's command line")?;
     }
     let component = component.display().to_string();
