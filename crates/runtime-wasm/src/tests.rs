@@ -45,6 +45,10 @@ fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Diges
 }
 
 async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
+    call_with(loaded, path, 1.0).await
+}
+
+async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outcome) {
     let egress = Egress::new(OperatorRules::default(), SystemResolver::new().unwrap());
     let client = Client::new(egress, ClientConfig::default()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -72,7 +76,7 @@ async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
             version: Version::HTTP_11,
         },
         memory,
-        cpu: 1.0,
+        cpu,
         deadline,
         timeout: Duration::from_secs(20),
         cold: false,
@@ -125,6 +129,19 @@ async fn memory_that_was_written_is_zero_for_the_next() {
             assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean", "{swap:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_part_of_a_processor_is_no_more_than_that() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(1, Swap::Present).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "behaviours");
+    let loaded = components.load(&engine, key, 1).unwrap();
+    let (text, outcome) = call_with(&loaded, "/spin?ms=1000", 0.25).await;
+    assert!(text.starts_with("counted "), "{text}");
+    assert!(outcome.wall_us >= 1_000_000, "{outcome:?}");
+    // It computes all the time that it is let; without the limit that is all of the wall time.
+    assert!(outcome.cpu_us < outcome.wall_us * 35 / 100, "{outcome:?}");
 }
 
 #[test]
