@@ -12,6 +12,7 @@ mod meter;
 mod payload;
 mod runtime;
 mod ticker;
+mod turns;
 
 pub use body::{Body, BodyStream};
 pub use child::{Bounds, ChildCommand, child_main};
@@ -24,3 +25,4 @@ pub use runtime::{
     Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
 pub use ticker::{Running, Ticker};
+pub use turns::Turns;

@@ -1,6 +1,6 @@
 //! The runtime as the invoker sees it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
     Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink,
-    Payload, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
+    Payload, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, Turns,
 };
 use mayfly_types::{
     Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Outcome, OutcomeStatus,
@@ -58,7 +58,7 @@ struct Shared {
     images: Images,
     options: Options,
     /// One preparation at a time of each image.
-    preparing: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+    preparing: Turns,
 }
 
 /// The `js` runtime.
@@ -76,7 +76,7 @@ impl IsolateRuntime {
         let engine = Engine::open(&options.engine, options.reset)?;
         let images = Images::new(options.images.clone());
         let pool = Arc::default();
-        let shared = Shared { engine, pool, images, options, preparing: Mutex::default() };
+        let shared = Shared { engine, pool, images, options, preparing: Turns::default() };
         let shared = Arc::new(shared);
         tokio::spawn(sweep(Arc::downgrade(&shared)));
         Ok(Self { shared })
@@ -147,8 +147,7 @@ impl Shared {
         if let Some(found) = find() {
             return Ok(found);
         }
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
+        let _turn = self.preparing.take(key).await;
         if let Some(found) = find() {
             return Ok(found);
         }
@@ -158,17 +157,6 @@ impl Shared {
             Fault::new(FaultCode::Internal, message).with_detail(error.to_string())
         })?;
         find().ok_or_else(|| Fault::new(FaultCode::Internal, "the function's image is missing"))
-    }
-
-    fn turn(&self, key: Digest) -> Arc<tokio::sync::Mutex<()>> {
-        let mut preparing = self.preparing.lock().unwrap_or_else(|e| e.into_inner());
-        preparing.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = preparing.get(&key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        preparing.insert(key, Arc::downgrade(&turn));
-        turn
     }
 }
 

@@ -14,7 +14,8 @@ use crate::world::World;
 
 /// Largest file that is compiled.
 const LARGEST: ByteSize = ByteSize::mb(128);
-/// What a process may use that compiles: an interpreter's component of 40 MB takes a tenth of the time.
+/// What a process may use that compiles: a component of 19 MB, with an interpreter in it, takes some ten
+/// seconds of processors.
 const BOUNDS: Bounds = Bounds { cpu: 240, memory: 6 << 30, file: 2 << 30 };
 /// How much it stands back behind what answers requests (nice(2)).
 const NICE: i32 = 10;

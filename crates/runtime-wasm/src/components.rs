@@ -13,9 +13,6 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 use crate::engine::{Engine, key};
 use crate::state::State;
 
-/// Most components in memory: each takes a few mappings of which the kernel gives a process 65,530.
-pub(crate) const MOST: usize = 2048;
-
 /// A component that can be instantiated at once.
 pub(crate) struct Loaded {
     pub(crate) engine: Arc<Engine>,
@@ -39,12 +36,14 @@ impl Loaded {
 /// The components in memory, by key.
 pub(crate) struct Components {
     directory: PathBuf,
+    most: usize,
     loaded: Mutex<HashMap<Digest, Arc<Loaded>>>,
 }
 
 impl Components {
-    pub(crate) fn new(directory: PathBuf) -> Self {
-        Self { directory, loaded: Mutex::default() }
+    /// None yet, and never more than `most`.
+    pub(crate) fn new(directory: PathBuf, most: usize) -> Self {
+        Self { directory, most, loaded: Mutex::default() }
     }
 
     /// Where a compiled component is, or belongs. It depends on the engine that compiles it.
@@ -82,7 +81,7 @@ impl Components {
         let loaded =
             Arc::new(Loaded { engine: Arc::clone(engine), proxy, used: AtomicU64::new(now) });
         let mut all = self.lock();
-        if all.len() >= MOST
+        if all.len() >= self.most
             && let Some(oldest) = all.iter().min_by_key(|(_, one)| one.used.load(Ordering::Relaxed))
         {
             let oldest = *oldest.0;

@@ -23,7 +23,7 @@ const KEEP_TABLE: usize = 64 << 10;
 const WARM_SLOTS: u32 = 256;
 /// Most entries of one table.
 const TABLE: usize = 100_000;
-/// Most core instances, memories and tables of one component. One of Python has some forty instances.
+/// Most core instances, memories and tables of one component; those of interpreters have many.
 const CORE_INSTANCES: u32 = 200;
 const MEMORIES: u32 = 4;
 const TABLES: u32 = 16;

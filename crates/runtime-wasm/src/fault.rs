@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use mayfly_types::{Fault, FaultCode};
-use wasmtime::{Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// Most frames of a backtrace in the log.
@@ -11,6 +11,10 @@ const MOST_FRAMES: usize = 30;
 
 /// A guest that broke.
 pub(crate) fn trapped(error: &wasmtime::Error) -> Fault {
+    if error.is::<PoolConcurrencyLimitError>() {
+        let message = "the node has no room for another instance";
+        return Fault::new(FaultCode::Unavailable, message);
+    }
     let (code, message) = match (error.downcast_ref::<Trap>(), error.downcast_ref::<I32Exit>()) {
         (_, Some(I32Exit(code))) => {
             (FaultCode::FunctionError, format!("the function exited with code {code}"))

@@ -153,6 +153,7 @@ impl Running {
         true
     }
 
+    /// Lets go of the guest, which has ended so or is stopped.
     fn end(&mut self, end: Result<(), wasmtime::Error>) {
         self.wall = Some(self.began.elapsed().saturating_sub(self.reading));
         if let Some(guest) = self.guest.take() {
@@ -170,7 +171,8 @@ impl Running {
             }
             None => fault::trapped(&error),
         };
-        if self.quota.refused() && fault.code.blame() == mayfly_types::Blame::Function {
+        let broke = matches!(fault.code, FaultCode::FunctionCrashed | FaultCode::FunctionError);
+        if self.quota.refused() && broke {
             fault.code = FaultCode::OutOfMemory;
             fault.message = format!("the function reached its memory limit of {}", self.memory);
             let detail = fault.detail.take().unwrap_or_default();
@@ -201,7 +203,7 @@ impl Running {
             (Some(Err(code)), _) => {
                 let message = "the function answered with an error";
                 let detail = format!("{message}: {code}");
-                self.guest = None;
+                self.end(Ok(()));
                 self.fail(Fault::new(FaultCode::FunctionError, message).with_detail(detail));
                 return Poll::Ready(Err(self.failure()));
             }
@@ -210,7 +212,7 @@ impl Running {
         let (parts, body) = response.into_parts();
         if parts.headers.len() > MOST_HEADERS {
             let message = format!("an answer has at most {MOST_HEADERS} headers");
-            self.guest = None;
+            self.end(Ok(()));
             self.fail(Fault::new(FaultCode::InvalidResponse, message));
             return Poll::Ready(Err(self.failure()));
         }
@@ -330,8 +332,9 @@ impl ReplyStream for Running {
             self.gave = Some(Instant::now());
             return Poll::Ready(Some(Ok(bytes)));
         }
+        // What lies there goes first, then the guest has a turn, then what it wrote in that.
+        let mut waits = false;
         loop {
-            let was_running = self.guest.is_some();
             match self.poll_body(cx) {
                 Poll::Ready(Some(Ok(data))) => {
                     self.gave = Some(Instant::now());
@@ -341,29 +344,14 @@ impl ReplyStream for Running {
                     self.fail(fault.clone());
                     return Poll::Ready(Some(Err(fault)));
                 }
-                Poll::Ready(None) => {
-                    // A guest that breaks lets go of its body too, which looks like the end.
+                // A guest that breaks lets go of its body too, which looks like the end.
+                Poll::Ready(None) => return Poll::Ready(self.fault.clone().map(Err)),
+                Poll::Pending if waits => return Poll::Pending,
+                // Nobody is left who could write more.
+                Poll::Pending if self.guest.is_none() => {
                     return Poll::Ready(self.fault.clone().map(Err));
                 }
-                Poll::Pending => {}
-            }
-            if !was_running {
-                // Nobody is left who could write more.
-                return Poll::Ready(self.fault.clone().map(Err));
-            }
-            if !self.poll_guest(cx) {
-                match self.poll_body(cx) {
-                    Poll::Pending => return Poll::Pending,
-                    Poll::Ready(None) => return Poll::Ready(None),
-                    Poll::Ready(Some(Ok(data))) => {
-                        self.gave = Some(Instant::now());
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                    Poll::Ready(Some(Err(fault))) => {
-                        self.fail(fault.clone());
-                        return Poll::Ready(Some(Err(fault)));
-                    }
-                }
+                Poll::Pending => waits = !self.poll_guest(cx),
             }
         }
     }
@@ -410,13 +398,13 @@ async fn drive(
 const MOST_OF_A_CALL: usize = 16 << 20;
 
 /// What a running guest does each millisecond.
-fn tick(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    let state = store.data();
+fn tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    let state = store.data_mut();
     let now = Instant::now();
     if now >= state.deadline {
         return Err(Late.into());
     }
-    let pause = state.throttle.as_ref().and_then(|throttle| throttle.pause(now));
+    let pause = state.throttle.as_mut().and_then(|throttle| throttle.pause(now));
     Ok(match pause {
         Some(pause) => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause))),
         None => UpdateDeadline::Yield(1),

@@ -1,6 +1,5 @@
 //! The runtime as the invoker sees it.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +12,7 @@ use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
     Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload,
-    PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
+    PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, Turns, lambda,
 };
 use mayfly_types::{
     ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus,
@@ -32,6 +31,10 @@ use crate::swap::Swap;
 
 /// How often idle components are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Most components in memory: each takes a few mappings, of which the kernel gives a process 65,530.
+const LOADED: usize = 2048;
+/// Fewer instances at once are not worth a node.
+const LEAST_INSTANCES: u32 = 16;
 /// Components that are compiled at once: each takes all processors and much memory.
 const COMPILED_AT_ONCE: usize = 2;
 
@@ -58,7 +61,7 @@ struct Shared {
     clock: AtomicU64,
     compiling: tokio::sync::Semaphore,
     /// One preparation at a time of each component.
-    preparing: Mutex<HashMap<Digest, Weak<tokio::sync::Mutex<()>>>>,
+    preparing: Turns,
 }
 
 /// The `wasm` runtime.
@@ -76,15 +79,28 @@ impl WasmRuntime {
             .map_err(|source| EngineError::Cache { path: options.cache.clone(), source })?;
         let swap = Swap::here();
         let shared = Arc::new(Shared {
-            engine: ArcSwap::new(Engine::new(options.instances, swap)?),
-            components: Components::new(options.cache.clone()),
+            engine: ArcSwap::new(engine(options.instances, swap)?),
+            components: Components::new(options.cache.clone(), LOADED),
             options,
             clock: AtomicU64::new(1),
             compiling: tokio::sync::Semaphore::new(COMPILED_AT_ONCE),
-            preparing: Mutex::default(),
+            preparing: Turns::default(),
         });
         tokio::spawn(sweep(Arc::downgrade(&shared), swap));
         Ok(Self { shared })
+    }
+}
+
+/// An engine for so many instances, or as many as there is address space for: each reserves 4 GB, of which
+/// some machines have little.
+pub(crate) fn engine(instances: u32, swap: Swap) -> Result<Arc<Engine>, EngineError> {
+    match Engine::new(instances, swap) {
+        Err(error) if instances > LEAST_INSTANCES => {
+            let fewer = (instances / 2).max(LEAST_INSTANCES);
+            tracing::warn!(%error, instances, "room for {fewer} `wasm` instances at once is tried instead");
+            engine(fewer, swap)
+        }
+        made => made,
     }
 }
 
@@ -105,7 +121,7 @@ async fn sweep(shared: Weak<Shared>, mut swap: Swap) {
             tracing::warn!(
                 "swap was switched on: `wasm` functions go on with a slower way to clear their memory"
             );
-            match Engine::new(shared.options.instances, Swap::Present) {
+            match engine(shared.options.instances, Swap::Present) {
                 Ok(engine) => {
                     shared.engine.store(engine);
                     shared.components.clear();
@@ -162,8 +178,7 @@ impl Shared {
         if let Some(loaded) = self.components.get(key) {
             return Ok((loaded, false));
         }
-        let turn = self.turn(key);
-        let _turn = turn.lock().await;
+        let _turn = self.preparing.take(key).await;
         if let Some(loaded) = self.components.get(key) {
             return Ok((loaded, true));
         }
@@ -177,17 +192,6 @@ impl Shared {
         })?;
         let missing = || Fault::new(FaultCode::Internal, "the function's component is missing");
         self.load(key).await.map(|loaded| (loaded, true)).ok_or_else(missing)
-    }
-
-    fn turn(&self, key: Digest) -> Arc<tokio::sync::Mutex<()>> {
-        let mut preparing = self.preparing.lock().unwrap_or_else(|e| e.into_inner());
-        preparing.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = preparing.get(&key).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        preparing.insert(key, Arc::downgrade(&turn));
-        turn
     }
 }
 
@@ -212,8 +216,7 @@ impl Runtime for WasmRuntime {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let PrepareRequest { tenant, artifact, config, .. } = request;
         let key = key(artifact, &config);
-        let turn = self.shared.turn(key);
-        let _turn = turn.lock().await;
+        let _turn = self.shared.preparing.take(key).await;
         // What is in the cache was compiled from these very bytes.
         let kept = match self.shared.components.get(key) {
             Some(loaded) => Some(loaded),
@@ -307,11 +310,15 @@ impl Instance for Function {
 impl Function {
     async fn loaded(&self) -> Result<(Arc<Loaded>, bool), Fault> {
         let held = self.loaded.lock().unwrap_or_else(|e| e.into_inner()).upgrade();
-        if let Some(loaded) = held {
+        // Those of an engine that was replaced may still be running.
+        let current =
+            |loaded: &Arc<Loaded>| Arc::ptr_eq(&loaded.engine, &self.shared.engine.load());
+        if let Some(loaded) = held.filter(current) {
             loaded.touch(self.shared.now());
             return Ok((loaded, false));
         }
         let found = self.shared.component(&self.revision, self.key).await?;
+        found.0.touch(self.shared.now());
         *self.loaded.lock().unwrap_or_else(|e| e.into_inner()) = Arc::downgrade(&found.0);
         Ok(found)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mayfly_runtime_api::LogLevel;
+use mayfly_runtime_api::{LogLevel, Spent};
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random, sockets};
@@ -48,16 +48,22 @@ pub(crate) struct State {
 pub(crate) struct Throttle {
     /// What it may use, as a fraction of a processor.
     pub(crate) cpu: f64,
+    /// Since when it is counted; later than its start where it left time unused.
     pub(crate) began: Instant,
-    /// What it has used up to its last pause.
-    pub(crate) spent: mayfly_runtime_api::Spent,
+    /// What it has used up to its last turn.
+    pub(crate) spent: Spent,
 }
+
+/// How much of the time in which it waits a guest may make up for afterwards.
+const CREDIT: Duration = Duration::from_millis(100);
 
 impl Throttle {
     /// How long it must pause, if it has used more than its part.
-    pub(crate) fn pause(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn pause(&mut self, now: Instant) -> Option<Duration> {
         let due = Duration::from_micros((self.spent.micros() as f64 / self.cpu) as u64);
-        let pause = due.checked_sub(now.duration_since(self.began))?;
+        let passed = now.duration_since(self.began);
+        self.began += passed.saturating_sub(due + CREDIT);
+        let pause = due.checked_sub(passed)?;
         // Shorter ones would cost more than they hold back.
         (pause >= Duration::from_millis(2)).then_some(pause)
     }

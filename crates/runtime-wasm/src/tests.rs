@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Version};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, Policy, SystemResolver};
-use mayfly_runtime_api::{Body, HttpRequest, LogLevel, LogSink, Reply, ReplyBody};
-use mayfly_types::{ByteSize, Digest, InvocationId, Outcome, OutcomeStatus};
+use mayfly_runtime_api::{Body, Failure, HttpRequest, LogLevel, LogSink, Reply, ReplyBody, Spent};
+use mayfly_types::{ByteSize, Digest, FaultCode, InvocationId, Outcome, OutcomeStatus};
 
 use crate::compile::{self, Job};
 use crate::components::{Components, Loaded};
@@ -16,7 +16,7 @@ use crate::engine::Engine;
 use crate::outgoing::Outgoing;
 use crate::quota::Limiter;
 use crate::run::{self, Run};
-use crate::state::State;
+use crate::state::{State, Throttle};
 use crate::stdio::Lines;
 use crate::swap::Swap;
 
@@ -33,7 +33,7 @@ fn guest(name: &str) -> PathBuf {
 
 /// A cache with one compiled component in it.
 fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Digest) {
-    let components = Components::new(directory.to_owned());
+    let components = Components::new(directory.to_owned(), 3);
     let key = Digest::of(name.as_bytes());
     let job = Job {
         component: guest(name),
@@ -49,6 +49,26 @@ async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
 }
 
 async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outcome) {
+    let Reply::Http { body, .. } = reply_to(loaded, path, cpu).await.unwrap() else {
+        panic!("an event's reply")
+    };
+    match body {
+        ReplyBody::Complete(bytes, outcome) => {
+            (String::from_utf8(bytes.to_vec()).unwrap(), outcome)
+        }
+        // It had to let others run before it was done.
+        ReplyBody::Running(mut stream) => {
+            let mut text = Vec::new();
+            while let Some(data) = poll_fn(|cx| stream.as_mut().poll_data(cx)).await {
+                text.extend(data.unwrap());
+            }
+            let outcome = poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await;
+            (String::from_utf8(text).unwrap(), outcome)
+        }
+    }
+}
+
+async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, Failure> {
     let egress = Egress::new(OperatorRules::default(), SystemResolver::new().unwrap());
     let client = Client::new(egress, ClientConfig::default()).unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -62,7 +82,7 @@ async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outco
     let memory = ByteSize::mb(64);
     let mut headers = HeaderMap::new();
     headers.insert("host", HeaderValue::from_static("test.localhost"));
-    let reply = run::run(Run {
+    run::run(Run {
         loaded: Arc::clone(loaded),
         state: State::new(Limiter::of(memory, memory), deadline, Arc::default(), lines, outgoing),
         request: HttpRequest {
@@ -81,22 +101,8 @@ async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outco
         timeout: Duration::from_secs(20),
         cold: false,
         init: Duration::ZERO,
-    });
-    let Reply::Http { body, .. } = reply.await.unwrap() else { panic!("an event's reply") };
-    match body {
-        ReplyBody::Complete(bytes, outcome) => {
-            (String::from_utf8(bytes.to_vec()).unwrap(), outcome)
-        }
-        // It had to let others run before it was done.
-        ReplyBody::Running(mut stream) => {
-            let mut text = Vec::new();
-            while let Some(data) = poll_fn(|cx| stream.as_mut().poll_data(cx)).await {
-                text.extend(data.unwrap());
-            }
-            let outcome = poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await;
-            (String::from_utf8(text).unwrap(), outcome)
-        }
-    }
+    })
+    .await
 }
 
 #[tokio::test]
@@ -145,6 +151,41 @@ async fn a_part_of_a_processor_is_no_more_than_that() {
 }
 
 #[test]
+fn where_address_space_is_short_there_are_fewer_instances() {
+    // 128 TB is what a process has on most machines, and this would take 4 PB.
+    assert!(Engine::new(1 << 20, Swap::Absent).is_err());
+    assert!(crate::runtime::engine(1 << 20, Swap::Absent).is_ok());
+}
+
+#[test]
+fn a_guest_makes_up_for_no_more_than_a_moment_of_waiting() {
+    let began = Instant::now();
+    let mut throttle = Throttle { cpu: 0.25, began, spent: Spent::default() };
+    assert_eq!(throttle.pause(began + Duration::from_secs(10)), None);
+    let counted = throttle.began.duration_since(began);
+    assert_eq!(counted, Duration::from_millis(9_900));
+    assert_eq!(throttle.pause(began + Duration::from_millis(10_050)), None);
+    assert_eq!(throttle.began.duration_since(began), Duration::from_millis(9_950));
+}
+
+#[tokio::test]
+async fn where_no_room_is_left_the_node_is_at_fault() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(1, Swap::Present).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "behaviours");
+    let loaded = components.load(&engine, key, 1).unwrap();
+    let waiting = call(&loaded, "/sleep?ms=60000");
+    let mut waiting = std::pin::pin!(waiting);
+    // It has taken the place that there is when it waits.
+    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    while loaded.engine.wasmtime().pooling_allocator_metrics().unwrap().core_instances() == 0 {
+        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+    }
+    let failure = reply_to(&loaded, "/clock", 1.0).await.unwrap_err();
+    assert_eq!(failure.fault.code, FaultCode::Unavailable, "{:?}", failure.fault);
+}
+
+#[test]
 fn a_file_that_is_too_large_is_refused_before_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let file = std::fs::File::create(directory.path().join("large.wasm")).unwrap();
@@ -182,11 +223,11 @@ fn the_most_components_are_no_more_than_that() {
     let engine = Engine::new(2, Swap::Present).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "hello");
     let file = components.path(&engine, key);
-    for number in 0..crate::components::MOST as u64 + 5 {
+    for number in 0..5_u64 {
         let other = Digest::of(&number.to_le_bytes());
         std::fs::hard_link(&file, components.path(&engine, other)).unwrap();
         components.load(&engine, other, number).unwrap();
     }
-    let oldest = |number: u64| components.get(Digest::of(&number.to_le_bytes())).is_some();
-    assert!(!oldest(0) && !oldest(4) && oldest(5));
+    let there = |number: u64| components.get(Digest::of(&number.to_le_bytes())).is_some();
+    assert_eq!([0, 1, 2, 3, 4].map(there), [false, false, true, true, true]);
 }

@@ -54,7 +54,7 @@ pub(super) async fn start(
     let spawner = match Spawner::start(options).await {
         Ok(spawner) => spawner,
         Err(error) => {
-            tracing::warn!(%error, "this host makes no sandboxes: only `js` functions run");
+            tracing::warn!(%error, "this host makes no sandboxes: only `js` and `wasm` functions run");
             return KINDS.into_iter().map(|kind| (kind, absent(error.to_string()))).collect();
         }
     };
@@ -96,7 +96,7 @@ impl Runtime for Absent {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let runtime = request.config.runtime;
         let message = format!("this host cannot run `{runtime}` in a sandbox: {}", self.0);
-        let help = "`mayfly doctor` on the node says what is missing; `js` functions run without it, and with \
+        let help = "`mayfly doctor` on the node says what is missing; `js` and `wasm` functions run without it, and with \
              `sandbox = \"reduced\"` in the node's configuration others may, in weaker sandboxes";
         Err(PrepareError::Code(vec![Diagnostic::new(message).help(help)]))
     }

@@ -22,9 +22,11 @@ impl Graph {
         let (message, mut help) = match failure {
             Failure::Node => (
                 format!("`{specifier}` is a module of Node's, and the js runtime has Web APIs"),
-                vec!["use a package that needs Web APIs alone; Node's own modules come with the runtime \
-                      `nodejs`, which is not in this build yet"
-                    .to_owned()],
+                vec![
+                    "use a package that needs Web APIs alone; Node's own modules come with the \
+                      runtime `nodejs`"
+                        .to_owned(),
+                ],
             ),
             Failure::Escapes => (
                 format!("`{specifier}` is a link that leads out of the artifact"),

@@ -203,7 +203,8 @@ impl Node {
     fn find(self: &Arc<Self>, path: &str) -> Result<Arc<Node>, ErrorCode> {
         let mut node = Arc::clone(self);
         let mut depth = 0_usize;
-        for name in names(path)? {
+        check(path)?;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
             if !node.is_directory() {
                 return Err(ErrorCode::NotDirectory);
             }
@@ -229,7 +230,7 @@ impl Node {
     fn place(self: &Arc<Self>, path: &str) -> Result<Place, ErrorCode> {
         let trimmed = path.trim_end_matches('/');
         let (directory, name) = trimmed.rsplit_once('/').unwrap_or((".", trimmed));
-        drop(names(path)?);
+        check(path)?;
         if matches!(name, "" | "." | "..") {
             return Err(ErrorCode::Invalid);
         }
@@ -356,8 +357,8 @@ fn within(offset: u64, length: usize) -> (usize, usize, usize) {
     (piece, at, length.min(PIECE - at))
 }
 
-/// The names of a relative path (wasi:filesystem/types, "descriptor": paths are relative).
-fn names(path: &str) -> Result<impl Iterator<Item = &str>, ErrorCode> {
+/// Refuses what is no relative path (wasi:filesystem/types, "descriptor": paths are relative).
+fn check(path: &str) -> Result<(), ErrorCode> {
     if path.is_empty() {
         return Err(ErrorCode::NoEntry);
     }
@@ -370,7 +371,7 @@ fn names(path: &str) -> Result<impl Iterator<Item = &str>, ErrorCode> {
     if path.split('/').any(|name| name.len() > LONGEST_NAME) {
         return Err(ErrorCode::NameTooLong);
     }
-    Ok(path.split('/').filter(|name| !name.is_empty()))
+    Ok(())
 }
 
 #[cfg(test)]

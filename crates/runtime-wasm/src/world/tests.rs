@@ -52,6 +52,23 @@ fn an_import_that_nothing_offers_is_named() {
 }
 
 #[test]
+fn no_file_makes_the_reader_panic() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/wasm/guests/hello.wasm");
+    let whole = std::fs::read(root).expect("`cargo xtask wasm` compiles it");
+    assert_eq!(World::read(&whole).unwrap().problems().len(), 0);
+    let mut read = 0;
+    for at in (0..whole.len()).step_by(97) {
+        let mut altered = whole.clone();
+        altered[at] ^= 0xa5;
+        read += usize::from(World::read(&altered).is_ok());
+        // What ends between two sections is whole, as far as it goes.
+        let _ = World::read(&whole[..at]);
+    }
+    // Most bytes are code, which is not looked into here.
+    assert!(read > 0);
+}
+
+#[test]
 fn what_is_no_webassembly_is_told_by_its_beginning() {
     let message = |bytes: &[u8]| World::read(bytes).unwrap_err().message;
     assert!(message(b"").contains("empty"));

@@ -23,7 +23,8 @@ How it is measured:
 - Sides take turns (A B A B), several samples each. A ratio is taken within each turn; the table
   shows the median of those.
 - The server runs on one core, alone under load; the load runs on another: wrk, one thread, 64
-  connections.
+  connections. It never sleeps (`bench/awake.c`), so that no server pays for waking its core: on
+  virtual machines that can cost more than an answer does.
 - Every request has a value of its own in its path. Before each sample the server is warmed up for
   a second in which every answer must hold its request's value, and, where a fresh VM is claimed, a
   module's counter must be 1. During the sample itself statuses are looked at, since looking at
@@ -31,7 +32,8 @@ How it is measured:
 - Where a yardstick's program is missing, its row says so.
 
 The yardsticks: *bare* is a hyper server, on one thread, that returns the same bytes; *node* is
-`node:http`; *workerd* is the npm package of that name, with the same handler; *uvicorn* is what
+`node:http`; *workerd* is the npm package of that name, with the same handler; *wserve*
+is `wasmtime serve` with the same component, tuned and as it comes; *uvicorn* is what
 `pip install uvicorn` brings, one worker, with an ASGI app; *puma* is one worker with one thread, with a
 Rack app; *bare loop* is Lambda's Runtime API with nothing behind it; *fork* is fork and exec of `true`.
 

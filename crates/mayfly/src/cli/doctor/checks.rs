@@ -32,6 +32,7 @@ pub(super) fn all(host: &Host, data: &Path) -> Vec<Check> {
         user_namespaces(host),
         cgroups(host),
         memory(host),
+        swap(host),
         cores(host.cores),
         address_space(host.address_space),
         overcommit(host),
@@ -90,7 +91,7 @@ fn dirty_pages(host: &Host) -> Check {
 
 fn user_namespaces(host: &Host) -> Check {
     let name = "user namespaces";
-    let later = "`js` functions do not need them; the other runtimes do";
+    let later = "`js` and `wasm` functions do not need them; the other runtimes do";
     if !host.exists("/proc/self/ns/user") {
         return Check::warn(name, "not in this kernel", later);
     }
@@ -117,7 +118,7 @@ fn user_namespaces(host: &Host) -> Check {
 
 fn cgroups(host: &Host) -> Check {
     let name = "cgroups";
-    let later = "without them no limit of memory or processors holds for the other runtimes; `js` does not need them";
+    let later = "without them no limit of memory or processors holds for the other runtimes; `js` and `wasm` do not need them";
     let wanted = ["cpu", "memory", "pids"];
     let Some(controllers) = host.read("/sys/fs/cgroup/cgroup.controllers") else {
         let there = |name: &&str| host.exists(&format!("/sys/fs/cgroup/{name}/cgroup.procs"));
@@ -192,8 +193,23 @@ fn address_space(limit: Limit) -> Check {
         Some(limit) => Check::fail(
             name,
             size(limit),
-            "ulimit -v unlimited: every `js` instance reserves gigabytes, and uses few of them",
+            "ulimit -v unlimited: every `js` and `wasm` instance reserves gigabytes, and uses few of them",
         ),
+    }
+}
+
+/// Whether `wasm` functions' memory can be cleared in the quick way.
+fn swap(host: &Host) -> Check {
+    let name = "swap";
+    match host.read("/proc/swaps") {
+        // The first line is the table's head.
+        Some(areas) if areas.lines().count() <= 1 => Check::ok(name, "none"),
+        Some(_) => Check::warn(
+            name,
+            "there is some, so `wasm` functions take a slower way to clear their memory",
+            "swapoff -a, or keep it from the node alone: MemorySwapMax=0 in its systemd unit",
+        ),
+        None => Check::ok(name, "unknown"),
     }
 }
 
@@ -313,7 +329,7 @@ fn sandboxes() -> Check {
         Err(error) => Check::warn(
             name,
             error,
-            "`js` functions run without them, and no others: see `user namespaces` above",
+            "`js` and `wasm` functions run without them, and no others: see `user namespaces` above",
         ),
     }
 }

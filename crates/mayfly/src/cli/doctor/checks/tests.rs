@@ -147,3 +147,14 @@ fn all_checks_run_on_this_host() {
     assert_eq!(checks.len(), 18);
     assert!(checks.iter().all(|check| !check.found.is_empty()));
 }
+
+#[test]
+fn swap_is_told_with_what_it_costs() {
+    let head = "Filename\tType\tSize\tUsed\tPriority\n";
+    let host = |swaps: &str| fake(&[("/proc/swaps", swaps)]);
+    assert_eq!(told(&swap(&host(head).host)), (Status::Ok, "none"));
+    let some = swap(&host(&format!("{head}/swapfile\tfile\t1\t0\t-2\n")).host);
+    assert_eq!(some.status, Status::Warn);
+    assert!(some.found.contains("`wasm` functions"), "{}", some.found);
+    assert_eq!(told(&swap(&fake(&[]).host)), (Status::Ok, "unknown"));
+}
