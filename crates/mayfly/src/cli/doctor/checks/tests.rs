@@ -144,7 +144,7 @@ fn a_language_that_is_missing_is_no_fault_yet() {
 #[test]
 fn all_checks_run_on_this_host() {
     let checks = all(&Host::this(), Path::new("."));
-    assert_eq!(checks.len(), 18);
+    assert_eq!(checks.len(), 19);
     assert!(checks.iter().all(|check| !check.found.is_empty()));
 }
 
