@@ -1,6 +1,7 @@
 -- The load: every request has a value of its own in its path.
 --
--- Arguments: a prefix that no other run has, then `checked`, `fresh` or `counted`. `checked` wants
+-- Arguments: a prefix that no other run has; then `checked`, `fresh` or `counted`; then how many
+-- milliseconds a connection rests on average until it asks again, which is part of no answer. `checked` wants
 -- each answer to hold the value of one request that still waits for its answer; `fresh` wants the
 -- module's counter to be 1 besides. `counted` looks at statuses alone, because looking at bodies
 -- takes the load's core longer than the quickest server takes to answer.
@@ -17,10 +18,17 @@ function setup(thread)
 end
 
 function init(arguments)
-  local prefix, mode = arguments[1], arguments[2]
+  local prefix, mode, rest = arguments[1], arguments[2], tonumber(arguments[3])
   local text = wrk.format("GET", "/bench/" .. prefix .. "-@")
   local at = text:find("@", 1, true)
   head, tail = text:sub(1, at - 1), text:sub(at + 1)
+
+  if rest > 0 then
+    -- Of differing lengths, or all connections would soon ask at the same time.
+    function delay()
+      return math.random(0, 2 * rest)
+    end
+  end
 
   if mode == "counted" then
     function request()

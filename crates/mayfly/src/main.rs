@@ -9,6 +9,10 @@ mod start;
 
 use std::process::ExitCode;
 
+/// A request makes and drops some hundred small things, most of them in a fresh instance.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The child that prepares a function is bounded before it reads anything: it takes no arguments
     // and starts nothing of the platform.

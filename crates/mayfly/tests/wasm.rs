@@ -57,6 +57,17 @@ async fn each_request_finds_a_fresh_instance() {
     }
 }
 
+/// Of Python: an interpreter with its library in one component, by another language's tools.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_of_another_language_answers_from_a_fresh_instance() {
+    let node = serve().await;
+    node.deploy(&app("snake", &component("python"), "memory = \"64MB\"")).await.unwrap();
+    for call in 0..3 {
+        let text = told(&node.app("snake"), &format!("/a/{call}")).await;
+        assert_eq!(text, format!("hello {call} 1\n"));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_finds_its_world() {
     let node = serve().await;

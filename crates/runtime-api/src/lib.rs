@@ -6,23 +6,25 @@
 mod body;
 mod child;
 mod invoke;
+mod keyed_lock;
 pub mod lambda;
 mod logs;
 mod meter;
 mod payload;
+mod places;
 mod runtime;
 mod ticker;
-mod turns;
 
 pub use body::{Body, BodyStream};
 pub use child::{Bounds, ChildCommand, child_main};
 pub use invoke::{Answer, Invocation, Invoke, Target};
+pub use keyed_lock::KeyedLock;
 pub use logs::{LogLevel, LogSink};
 pub use meter::{Metered, Spent};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
+pub use places::{Places, give_way};
 pub use runtime::{
     Call, CodeStore, Diagnostic, Failure, Instance, OpenSecrets, PrepareError, PrepareRequest,
     Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
 pub use ticker::{Running, Ticker};
-pub use turns::Turns;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, LogLevel, LogSink,
-    Payload, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, Turns,
+    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, KeyedLock, LogLevel,
+    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
 };
 use mayfly_types::{
     Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Outcome, OutcomeStatus,
@@ -50,6 +50,8 @@ pub struct Options {
     pub reset: Option<ResetScheme>,
     /// How long a slot or an image lies idle before it is dropped.
     pub idle: Duration,
+    /// For guests that compute; shared with the other runtimes of the node.
+    pub places: Places,
 }
 
 struct Shared {
@@ -58,7 +60,7 @@ struct Shared {
     images: Images,
     options: Options,
     /// One preparation at a time of each image.
-    preparing: Turns,
+    preparing: KeyedLock,
 }
 
 /// The `js` runtime.
@@ -76,7 +78,7 @@ impl IsolateRuntime {
         let engine = Engine::open(&options.engine, options.reset)?;
         let images = Images::new(options.images.clone());
         let pool = Arc::default();
-        let shared = Shared { engine, pool, images, options, preparing: Turns::default() };
+        let shared = Shared { engine, pool, images, options, preparing: KeyedLock::default() };
         let shared = Arc::new(shared);
         tokio::spawn(sweep(Arc::downgrade(&shared)));
         Ok(Self { shared })
@@ -147,7 +149,7 @@ impl Shared {
         if let Some(found) = find() {
             return Ok(found);
         }
-        let _turn = self.preparing.take(key).await;
+        let _lock = self.preparing.take(key).await;
         if let Some(found) = find() {
             return Ok(found);
         }
@@ -239,6 +241,7 @@ impl Instance for JsInstance {
                 cold,
                 init: if cold { began.elapsed() } else { Duration::ZERO },
                 bytes_in,
+                places: shared.options.places.clone(),
             })
             .await
         })

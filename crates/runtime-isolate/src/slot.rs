@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use mayfly_runtime_api::LogSink;
+use mayfly_runtime_api::{LogSink, give_way};
 use mayfly_types::{Fault, InvocationId};
 use wasmtime::{
     AsContextMut, Global, InstancePre, Memory, ResourceLimiter, Store, TypedFunc, UpdateDeadline,
@@ -212,9 +212,7 @@ impl Slot {
                 context.data_mut().timed_out = true;
                 return Ok(UpdateDeadline::Interrupt);
             }
-            // Tokio's own yield, for it lets the reactor run before this task goes on; waking the
-            // task at once would starve sockets while guests loop.
-            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(give_way())))
         });
         // What an instantiation runs of the engine may not be asked to yield: it is not awaited.
         store.set_epoch_deadline(u64::MAX / 2);
@@ -359,7 +357,8 @@ impl Slot {
         state.began_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         state.deadline = deadline;
         state.stop_at = deadline.map(|deadline| deadline + grace);
-        self.store.set_epoch_deadline(1);
+        // One that ends within a tick is not made to yield by one that comes in its midst.
+        self.store.set_epoch_deadline(2);
     }
 
     /// Puts a message where the guest looks for it.

@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use mayfly_runtime_api::{
-    Failure, HttpRequest, LogLevel, MOST_HEADERS, Metered, Reply, ReplyBody, ReplyStream,
-    ResponseHead,
+    Failure, HttpRequest, LogLevel, MOST_HEADERS, Metered, Places, Reply, ReplyBody, ReplyStream,
+    ResponseHead, give_way,
 };
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus, TimeSpan};
 use tokio::time::Sleep;
@@ -39,6 +39,7 @@ pub(crate) struct Run {
     pub(crate) timeout: Duration,
     pub(crate) cold: bool,
     pub(crate) init: Duration,
+    pub(crate) places: Places,
 }
 
 /// It ran past its deadline.
@@ -94,7 +95,8 @@ struct Running {
 
 impl Running {
     fn new(run: Run) -> Self {
-        let Run { loaded, mut state, request, memory, cpu, deadline, timeout, cold, init } = run;
+        let Run { loaded, mut state, request, memory, cpu, deadline, timeout, cold, init, places } =
+            run;
         let exchange = Arc::default();
         let quota = Arc::clone(&state.limiter.quota);
         let lines = state.lines.clone();
@@ -109,7 +111,7 @@ impl Running {
             exchange,
             quota,
             lines,
-            guest: Some(Metered::new(Box::pin(guest), spent)),
+            guest: Some(Metered::new(Box::pin(guest), spent, places)),
             fault: None,
             body: None,
             ready: None,
@@ -387,7 +389,8 @@ async fn drive(
     let mut store = Store::new(loaded.engine.wasmtime(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(MOST_OF_A_CALL);
-    store.set_epoch_deadline(1);
+    // One that ends within a tick is not made to yield by one that comes in its midst.
+    store.set_epoch_deadline(2);
     store.epoch_deadline_callback(tick);
     let (request, answer) = handles(store.data_mut(), request, &exchange)?;
     let proxy = loaded.proxy.instantiate_async(&mut store).await?;
@@ -397,7 +400,7 @@ async fn drive(
 /// Most bytes that a guest hands to the host in one call.
 const MOST_OF_A_CALL: usize = 16 << 20;
 
-/// What a running guest does each millisecond.
+/// What a running guest does at each tick.
 fn tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let state = store.data_mut();
     let now = Instant::now();
@@ -405,10 +408,13 @@ fn tick(mut store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadlin
         return Err(Late.into());
     }
     let pause = state.throttle.as_mut().and_then(|throttle| throttle.pause(now));
-    Ok(match pause {
-        Some(pause) => UpdateDeadline::YieldCustom(1, Box::pin(tokio::time::sleep(pause))),
-        None => UpdateDeadline::Yield(1),
-    })
+    let rest = async move {
+        if let Some(pause) = pause {
+            tokio::time::sleep(pause).await;
+        }
+        give_way().await;
+    };
+    Ok(UpdateDeadline::YieldCustom(1, Box::pin(rest)))
 }
 
 impl Limiter {

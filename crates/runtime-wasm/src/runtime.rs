@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload,
-    PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, Turns, lambda,
+    Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, KeyedLock, LogLevel, LogSink,
+    Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
 use mayfly_types::{
     ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus,
@@ -52,6 +52,8 @@ pub struct Options {
     pub instances: u32,
     /// How long a component lies idle before it is unloaded.
     pub idle: Duration,
+    /// For guests that compute; shared with the other runtimes of the node.
+    pub places: Places,
 }
 
 struct Shared {
@@ -61,7 +63,7 @@ struct Shared {
     clock: AtomicU64,
     compiling: tokio::sync::Semaphore,
     /// One preparation at a time of each component.
-    preparing: Turns,
+    preparing: KeyedLock,
 }
 
 /// The `wasm` runtime.
@@ -75,18 +77,26 @@ impl WasmRuntime {
     /// # Errors
     /// When the cache cannot be used, or the host gives no room for instances.
     pub fn new(options: Options) -> Result<Self, EngineError> {
+        Self::watching(options, Swap::here)
+    }
+
+    /// The same, with `look` to tell whether there is swap.
+    fn watching(
+        options: Options,
+        look: impl Fn() -> Swap + Send + 'static,
+    ) -> Result<Self, EngineError> {
         mayfly_artifact::private_directory(&options.cache)
             .map_err(|source| EngineError::Cache { path: options.cache.clone(), source })?;
-        let swap = Swap::here();
+        let swap = look();
         let shared = Arc::new(Shared {
             engine: ArcSwap::new(engine(options.instances, swap)?),
             components: Components::new(options.cache.clone(), LOADED),
             options,
             clock: AtomicU64::new(1),
             compiling: tokio::sync::Semaphore::new(COMPILED_AT_ONCE),
-            preparing: Turns::default(),
+            preparing: KeyedLock::default(),
         });
-        tokio::spawn(sweep(Arc::downgrade(&shared), swap));
+        tokio::spawn(sweep(Arc::downgrade(&shared), swap, look));
         Ok(Self { shared })
     }
 }
@@ -105,7 +115,7 @@ pub(crate) fn engine(instances: u32, swap: Swap) -> Result<Arc<Engine>, EngineEr
 }
 
 /// Unloads components that lie idle, and watches for swap.
-async fn sweep(shared: Weak<Shared>, mut swap: Swap) {
+async fn sweep(shared: Weak<Shared>, mut swap: Swap, look: impl Fn() -> Swap) {
     let mut interval = tokio::time::interval(SWEEP);
     let mut ticks = VecDeque::new();
     loop {
@@ -117,7 +127,7 @@ async fn sweep(shared: Weak<Shared>, mut swap: Swap) {
         {
             shared.components.reap(before);
         }
-        if swap == Swap::Absent && Swap::here() == Swap::Present {
+        if swap == Swap::Absent && look() == Swap::Present {
             tracing::warn!(
                 "swap was switched on: `wasm` functions go on with a slower way to clear their memory"
             );
@@ -178,7 +188,7 @@ impl Shared {
         if let Some(loaded) = self.components.get(key) {
             return Ok((loaded, false));
         }
-        let _turn = self.preparing.take(key).await;
+        let _lock = self.preparing.take(key).await;
         if let Some(loaded) = self.components.get(key) {
             return Ok((loaded, true));
         }
@@ -216,7 +226,7 @@ impl Runtime for WasmRuntime {
     async fn prepare(&self, request: PrepareRequest) -> Result<Prepared, PrepareError> {
         let PrepareRequest { tenant, artifact, config, .. } = request;
         let key = key(artifact, &config);
-        let _turn = self.shared.preparing.take(key).await;
+        let _lock = self.shared.preparing.take(key).await;
         // What is in the cache was compiled from these very bytes.
         let kept = match self.shared.components.get(key) {
             Some(loaded) => Some(loaded),
@@ -301,6 +311,7 @@ impl Instance for Function {
                 timeout: config.timeout.as_duration(),
                 cold,
                 init: if cold { began.elapsed() } else { Duration::ZERO },
+                places: self.shared.options.places.clone(),
             })
             .await
         })
@@ -330,3 +341,6 @@ impl Function {
         Failure { fault, outcome: Outcome { cold: true, ..nothing } }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Version};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, Policy, SystemResolver};
-use mayfly_runtime_api::{Body, Failure, HttpRequest, LogLevel, LogSink, Reply, ReplyBody, Spent};
+use mayfly_runtime_api::{
+    Body, Failure, HttpRequest, LogLevel, LogSink, Places, Reply, ReplyBody, Spent,
+};
 use mayfly_types::{ByteSize, Digest, FaultCode, InvocationId, Outcome, OutcomeStatus};
 
 use crate::compile::{self, Job};
@@ -26,7 +28,7 @@ impl LogSink for Nowhere {
     fn write(&self, _invocation: Option<InvocationId>, _level: LogLevel, _message: &str) {}
 }
 
-fn guest(name: &str) -> PathBuf {
+pub(crate) fn guest(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join("target/wasm/guests").join(name).with_extension("wasm")
 }
@@ -44,7 +46,7 @@ fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Diges
     (components, key)
 }
 
-async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
+pub(crate) async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
     call_with(loaded, path, 1.0).await
 }
 
@@ -68,13 +70,16 @@ async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outco
     }
 }
 
-async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, Failure> {
+pub(crate) fn client() -> Client {
     let egress = Egress::new(OperatorRules::default(), SystemResolver::new().unwrap());
-    let client = Client::new(egress, ClientConfig::default()).unwrap();
+    Client::new(egress, ClientConfig::default()).unwrap()
+}
+
+async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, Failure> {
     let deadline = Instant::now() + Duration::from_secs(20);
     let lines = Lines::new(Arc::new(Nowhere), InvocationId::new());
     let outgoing = Outgoing {
-        client: Arc::new(client),
+        client: Arc::new(client()),
         policy: Arc::new(Policy::new(&[]).unwrap()),
         deadline,
         lines: lines.clone(),
@@ -101,6 +106,7 @@ async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, F
         timeout: Duration::from_secs(20),
         cold: false,
         init: Duration::ZERO,
+        places: Places::default(),
     })
     .await
 }

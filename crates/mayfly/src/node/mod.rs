@@ -22,7 +22,7 @@ use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Invoker, Parts as InvokerParts};
-use mayfly_runtime_api::ChildCommand;
+use mayfly_runtime_api::{ChildCommand, Places};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
@@ -174,6 +174,7 @@ impl Node {
         if let Some(span) = config.limits.keep_alive {
             invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
         }
+        let places = Places::default();
         let wasm = mayfly_runtime_wasm::Options {
             cache: data.cache().join("wasm"),
             prepare: child(
@@ -184,6 +185,7 @@ impl Node {
             client: client.clone(),
             instances: invoker_limits.node,
             idle: WASM_IDLE,
+            places: places.clone(),
         };
         let (isolate, wasm) = tokio::task::spawn_blocking({
             let handle = tokio::runtime::Handle::current();
@@ -197,6 +199,7 @@ impl Node {
                     client,
                     reset,
                     idle: JS_IDLE,
+                    places,
                 })?;
                 anyhow::Ok((isolate, WasmRuntime::new(wasm)?))
             }

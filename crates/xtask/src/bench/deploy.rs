@@ -19,7 +19,7 @@ pub(super) const BENCH: Bench =
 /// Deployments per round.
 const PER_ROUND: usize = 4;
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);

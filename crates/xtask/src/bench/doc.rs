@@ -1,18 +1,18 @@
-//! `docs/BENCHMARKS.md`, made from `bench/results`.
+//! `docs/BENCHMARKS.md` and its pictures, made from `bench/results`.
 
 use std::fmt::Write as _;
 use std::fs;
 
 use anyhow::Context as _;
 
-use super::ALL;
 use super::report::Report;
+use super::{ALL, Bench, plot, sharing};
 use crate::shell::root;
 
 const METHOD: &str = "\
 # Benchmarks
 
-<!-- Written by `cargo xtask bench --doc` from bench/results: change those, not this file. -->
+<!-- Written by `cargo xtask bench --doc` from bench/results, with docs/benchmarks: change those, not this. -->
 
 Machines are noisy and differ, so every figure that counts is a ratio against a yardstick that ran
 in the same minute on the same core. Milliseconds and requests per second are only good for
@@ -29,7 +29,8 @@ How it is measured:
   a second in which every answer must hold its request's value, and, where a fresh VM is claimed, a
   module's counter must be 1. During the sample itself statuses are looked at, since looking at
   bodies would make the load the slower side.
-- Where a yardstick's program is missing, its row says so.
+- Where a yardstick's program is missing, its row and its place in the picture say so.
+- In pictures a bar is a median, its whiskers the least and the most of the samples, and yardsticks are grey.
 
 The yardsticks: *bare* is a hyper server, on one thread, that returns the same bytes; *node* is
 `node:http`; *workerd* is the npm package of that name, with the same handler; *wserve*
@@ -38,28 +39,41 @@ is `wasmtime serve` with the same component, tuned and as it comes; *uvicorn* is
 Rack app; *bare loop* is Lambda's Runtime API with nothing behind it; *fork* is fork and exec of `true`.
 
 To repeat it: `cargo xtask bench --seconds 10`, then `cargo xtask bench --doc`. Memory for 10,000
-functions takes a while; `--functions 1000` is quicker.
+functions takes a while; `--functions 1000` is quicker. `soak` takes ten minutes; with fewer `--soak-seconds` its
+goals are not judged.
+
 ";
 
 pub(super) fn write() -> anyhow::Result<()> {
-    let mut text = METHOD.to_owned();
+    let mut text = METHOD.to_owned() + sharing::TEXT;
+    let pictures = root().join("docs/benchmarks");
+    fs::create_dir_all(&pictures)?;
     for bench in ALL {
         let _ = write!(text, "\n## {}: {}\n\n", bench.name, bench.title);
         match Report::read(bench.name)? {
-            Some(report) => text += &section(&report),
+            Some(report) => {
+                let picture = pictures.join(format!("{}.svg", bench.name));
+                fs::write(&picture, plot::svg(&heading(bench), &report))
+                    .with_context(|| format!("write {}", picture.display()))?;
+                text += &section(bench, &report);
+            }
             None => text += "Not measured yet.\n",
         }
     }
     let file = root().join("docs/BENCHMARKS.md");
-    fs::create_dir_all(root().join("docs"))?;
     fs::write(&file, text).context("write docs/BENCHMARKS.md")?;
-    println!("docs/BENCHMARKS.md is written");
+    println!("docs/BENCHMARKS.md and docs/benchmarks are written");
     Ok(())
 }
 
-fn section(report: &Report) -> String {
+/// A bench's heading without what is markdown in it.
+fn heading(bench: &Bench) -> String {
+    format!("{}: {}", bench.name, bench.title.replace('`', ""))
+}
+
+fn section(bench: &Bench, report: &Report) -> String {
     let mut text = table(&report.finding_rows());
-    text.push('\n');
+    let _ = writeln!(text, "\n![{}](benchmarks/{}.svg)\n", plot::in_words(report), bench.name);
     text += &table(&report.series_rows());
     text.push('\n');
     for note in &report.notes {

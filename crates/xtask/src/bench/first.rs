@@ -1,13 +1,12 @@
 //! `js-first`: the first answer of a function that has never run.
 
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use rustix::thread::{CpuSet, sched_setaffinity};
 
+use super::cores::{Busy, Pinned};
 use super::http::Client;
-use super::machine::LOAD_CORE;
 use super::node::{Code, Node};
 use super::report::{Goal, Report};
 use super::{Bench, Settings, stats};
@@ -18,72 +17,113 @@ pub(super) const BENCH: Bench =
 const FUNCTIONS: usize = 200;
 /// How many warm answers each function gives after its first.
 const WARM: usize = 3;
+/// After its very first answer a node goes on for a moment with what it does once in its life.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Apps that were just deployed and not called yet.
+pub(super) struct Uncalled {
+    pub(super) node: Node,
+    /// Their names are `app(0)` and so on.
+    pub(super) count: usize,
+    /// How often the node is begun anew, after which nothing of any function is in its process.
+    pub(super) restarts: usize,
+    /// What each must answer.
+    pub(super) answer: fn(usize) -> String,
+}
 
 /// Times of answers, in milliseconds.
 #[derive(Default)]
 struct Times {
+    /// The first of all functions together, in which the node sets up the runtime.
+    very_first: Vec<f64>,
     first: Vec<f64>,
     warm: Vec<f64>,
 }
 
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);
-    let count = FUNCTIONS.min(settings.functions);
+    // One is the node's very first, and at least one comes after it.
+    let count = FUNCTIONS.min(settings.functions).max(2);
     let mut node = Node::start(settings, &[])?;
     for index in 0..count {
         node.deploy(&app(index), &[code(index)])?;
     }
-    let _busy = Busy::start()?;
-    let deployed = measure(&node, count)?;
-    // Now nothing of any function is in the process either.
-    let node = node.restart(settings)?;
-    let restarted = measure(&node, count)?;
-
-    for (when, times) in [("after its deployment", deployed), ("after a restart", restarted)] {
-        let (first, p99) = (stats::median(&times.first), stats::percentile(&times.first, 99.0));
-        let above = first - stats::median(&times.warm);
-        let limit = Some(Goal::AtMost(2.0));
-        report.finding(format!("first {when}, above a warm one"), Some(above), "ms", limit);
-        let limit = Some(Goal::AtMost(3.0));
-        report.finding(format!("first {when}, p99 / p50"), Some(p99 / first), "x", limit);
-        report.finding(format!("first {when}, p99"), Some(p99), "ms", None);
-        report.samples(format!("first {when}"), "ms", times.first);
-        report.samples(format!("warm, {when}"), "ms", times.warm);
-    }
-    report.note(format!(
-        "{count} distinct functions, one request at a time over one connection; a program that \
-         never rests shares the client's core."
-    ));
+    let answer = |index| format!("function {index}, answer 1\n");
+    Uncalled { node, count, restarts: 1, answer }.measure(settings, &mut report)?;
     Ok(report)
 }
 
-fn measure(node: &Node, count: usize) -> anyhow::Result<Times> {
-    pin_to_load_core()?;
-    let mut times = Times::default();
+/// The name of an app.
+pub(super) fn app(index: usize) -> String {
+    format!("first-{index}")
+}
+
+impl Uncalled {
+    /// Calls them for the first time, once after their deployment and once after each restart.
+    pub(super) fn measure(self, settings: &Settings, report: &mut Report) -> anyhow::Result<()> {
+        let Self { mut node, count, restarts, answer } = self;
+        let _busy = Busy::start()?;
+        let mut deployed = Times::default();
+        call(&node, count, answer, &mut deployed)?;
+        let mut restarted = Times::default();
+        for _ in 0..restarts {
+            node = node.restart(settings)?;
+            call(&node, count, answer, &mut restarted)?;
+        }
+        for (when, times) in [("after its deployment", deployed), ("after a restart", restarted)] {
+            let (first, p99) = (stats::median(&times.first), stats::percentile(&times.first, 99.0));
+            let above = first - stats::median(&times.warm);
+            let limit = Some(Goal::AtMost(2.0));
+            report.finding(format!("first {when}, above a warm one"), Some(above), "ms", limit);
+            let limit = Some(Goal::AtMost(3.0));
+            report.finding(format!("first {when}, p99 / p50"), Some(p99 / first), "x", limit);
+            report.finding(format!("first {when}, p99"), Some(p99), "ms", None);
+            let very_first = stats::median(&times.very_first);
+            let what = format!("the node's very first {when}");
+            report.finding(what.clone(), Some(very_first), "ms", None);
+            report.samples(what, "ms", times.very_first);
+            report.samples(format!("first {when}"), "ms", times.first);
+            report.samples(format!("warm, {when}"), "ms", times.warm);
+        }
+        report.note(format!(
+            "{count} distinct functions, one request at a time over one connection; a program that \
+             never rests shares the client's core. The very first answer of a node, as soon as it says \
+             that it is ready, is for itself; the others begin {} s later.",
+            SETTLE.as_secs()
+        ));
+        Ok(())
+    }
+}
+
+fn call(
+    node: &Node,
+    count: usize,
+    answer: fn(usize) -> String,
+    times: &mut Times,
+) -> anyhow::Result<()> {
+    let _pinned = Pinned::to_load()?;
     let mut client = Client::new(node.address(), &[]);
     // Opens the connection, which is no part of an answer.
     client.send("GET", "/", "host: nobody.localhost\r\n", b"")?;
-    for index in 0..count {
-        times.first.push(timed(&mut client, index)?);
+    times.very_first.push(timed(&mut client, 0, answer)?);
+    thread::sleep(SETTLE);
+    for index in 1..count {
+        times.first.push(timed(&mut client, index, answer)?);
         for _ in 0..WARM {
-            times.warm.push(timed(&mut client, index)?);
+            times.warm.push(timed(&mut client, index, answer)?);
         }
     }
-    Ok(times)
+    Ok(())
 }
 
-fn timed(client: &mut Client, index: usize) -> anyhow::Result<f64> {
+fn timed(client: &mut Client, index: usize, answer: fn(usize) -> String) -> anyhow::Result<f64> {
     let host = format!("host: {}.localhost\r\n", app(index));
     let began = Instant::now();
-    let answer = client.send("GET", "/x", &host, b"")?;
+    let given = client.send("GET", "/x", &host, b"")?;
     let time = began.elapsed().as_secs_f64() * 1e3;
-    ensure!(answer.status == 200, "it answers {}: {}", answer.status, answer.text());
-    ensure!(answer.text() == format!("function {index}, answer 1\n"), "it is another function's");
+    ensure!(given.status == 200, "it answers {}: {}", given.status, given.text());
+    ensure!(given.text() == answer(index), "it is another function's: {}", given.text());
     Ok(time)
-}
-
-fn app(index: usize) -> String {
-    format!("first-{index}")
 }
 
 fn code(index: usize) -> Code {
@@ -93,29 +133,4 @@ fn code(index: usize) -> Code {
          return new Response(`function {index}, answer ${{answers}}\\n`);\n  }},\n}};\n"
     );
     Code { name: "f".into(), source }
-}
-
-fn pin_to_load_core() -> anyhow::Result<()> {
-    let mut core = CpuSet::new();
-    core.set(LOAD_CORE);
-    Ok(sched_setaffinity(None, &core)?)
-}
-
-/// Keeps the core of the load busy, at the lowest priority.
-struct Busy(Child);
-
-impl Busy {
-    fn start() -> anyhow::Result<Self> {
-        let mut shell = Command::new("taskset");
-        shell.args(["--cpu-list", &LOAD_CORE.to_string(), "nice", "-n", "19"]);
-        shell.args(["sh", "-c", "while :; do :; done"]).stdin(Stdio::null());
-        Ok(Self(shell.spawn()?))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

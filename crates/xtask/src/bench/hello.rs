@@ -1,9 +1,9 @@
 //! `js-hello`: how many requests a core answers, each in a VM of its own.
 
-use super::load::{Check, Sample, load};
+use super::load::{Check, Load, Sample};
 use super::node::{Code, Node};
 use super::report::{Goal, Report};
-use super::{Bench, Settings, stats, yardsticks};
+use super::{Bench, Extent, Settings, stats, yardsticks};
 
 pub(super) const BENCH: Bench =
     Bench { name: "js-hello", title: "`js` hello, a fresh VM per request", run };
@@ -66,6 +66,7 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     against("workerd", Some(Goal::AtLeast(1.5)));
     against("node", Some(Goal::AtLeast(0.7)));
     against("bare", None);
+    tail(&mut report, &contenders, "mayfly");
     report.note(
         "Every answer of Mayfly comes from a fresh VM; node and workerd answer all requests from \
          one, as they are meant to.",
@@ -103,8 +104,14 @@ pub(super) fn compete<const N: usize>(
 pub(super) fn take_turns(settings: &Settings, contenders: &mut [Contender]) -> anyhow::Result<()> {
     for round in 1..=settings.rounds {
         for contender in contenders.iter_mut() {
-            load(contender.address, contender.app, WARM_UP, contender.check)?;
-            let sample = load(contender.address, contender.app, settings.seconds, Check::Counted)?;
+            let load = Load::new(settings, contender.address, contender.app);
+            let sample = match settings.extent {
+                Extent::Whole => {
+                    load.run(WARM_UP, contender.check)?;
+                    load.run(settings.seconds, Check::Counted)?
+                }
+                Extent::Smoke => load.run(settings.seconds, contender.check)?,
+            };
             println!(
                 "    round {round}: {:<10} {:>8.0}/s  p50 {:>6.2} ms  p99 {:>6.2} ms",
                 contender.name, sample.rate, sample.p50, sample.p99
@@ -113,6 +120,15 @@ pub(super) fn take_turns(settings: &Settings, contenders: &mut [Contender]) -> a
         }
     }
     Ok(())
+}
+
+/// Finds how much slower than its usual answer a contender's slow ones are.
+pub(super) fn tail(report: &mut Report, contenders: &[Contender], name: &str) {
+    let contender = contenders.iter().find(|contender| contender.name == name);
+    let ratio = contender.map(|contender| {
+        stats::ratio(&contender.of(|sample| sample.p99), &contender.of(|sample| sample.p50))
+    });
+    report.finding(format!("p99 / p50, {name}"), ratio, "x", Some(Goal::AtMost(3.0)));
 }
 
 /// Writes down what contenders did.

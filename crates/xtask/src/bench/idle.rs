@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use anyhow::ensure;
+
 use super::hello::{APP, hello};
-use super::load::{Check, load};
+use super::load::{Check, Load};
 use super::memory_use::{METHOD, MemoryUse};
 use super::node::Node;
 use super::report::{Goal, Report};
@@ -21,14 +23,15 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut node = Node::start(settings, &[])?;
     node.deploy(APP, &[hello()])?;
     // One answer, because a node that never gave one has not set up what it keeps for good.
-    node.client(APP).get("/x")?;
-    std::thread::sleep(SETTLE);
+    let answer = node.client(APP).get("/x")?.text();
+    ensure!(answer == "hello x 1\n", "it is another answer: {answer}");
+    std::thread::sleep(settings.amount(SETTLE, Duration::ZERO));
     let before = MemoryUse::of(node.pid())?;
     let (mut after, mut rested) = (Vec::new(), Vec::new());
     for _ in 0..settings.rounds {
-        load(node.address(), APP, settings.seconds, Check::Fresh)?;
+        Load::new(settings, node.address(), APP).run(settings.seconds, Check::Fresh)?;
         after.push(MemoryUse::of(node.pid())?);
-        std::thread::sleep(REST);
+        std::thread::sleep(settings.amount(REST, Duration::from_secs(1)));
         rested.push(MemoryUse::of(node.pid())?);
     }
     let of = |used: &[MemoryUse], what: fn(&MemoryUse) -> f64| used.iter().map(what).collect();

@@ -9,10 +9,15 @@ use std::time::Instant;
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use super::machine::LOAD_CORE;
+use super::{Extent, Settings, cores};
 use crate::shell::{self, root};
 
+/// Connections of a load that asks for all that a server can do.
 const CONNECTIONS: usize = 64;
+/// Connections of a load whose answers alone count.
+const FEW: usize = 8;
+/// How long a connection of a moderate load rests before it asks again, in milliseconds, on average.
+const REST: u64 = 10;
 
 /// Keeps wrk from sleeping; made of `bench/awake.c`.
 const AWAKE: &str = "awake.so";
@@ -28,8 +33,22 @@ pub(super) enum Check {
     Fresh,
 }
 
+/// What is loaded, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Load<'a> {
+    address: SocketAddr,
+    app: &'a str,
+    connections: usize,
+    /// Milliseconds that a connection rests, on average.
+    rest: u64,
+    /// Seconds after which a request has no answer.
+    patience: u64,
+}
+
 /// What a load saw.
 pub(super) struct Sample {
+    /// Answers.
+    pub(super) requests: u64,
     /// Requests per second.
     pub(super) rate: f64,
     /// Milliseconds.
@@ -61,51 +80,67 @@ pub(super) fn prepare(work: &Path) -> anyhow::Result<()> {
     shell::run(&mut cc)
 }
 
-/// Loads an app for some seconds. Fails when an answer is not what it must be.
-pub(super) fn load(
-    address: SocketAddr,
-    app: &str,
-    seconds: u64,
-    check: Check,
-) -> anyhow::Result<Sample> {
-    static RUNS: AtomicU64 = AtomicU64::new(0);
-    let prefix = format!("r{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
-    let mode = match check {
-        Check::Counted => "counted",
-        Check::Checked => "checked",
-        Check::Fresh => "fresh",
-    };
-    let began = Instant::now();
-    let output = both(
-        Command::new("taskset")
-            .env("LD_PRELOAD", root().join("target/bench").join(AWAKE).canonicalize()?)
-            .args(["--cpu-list", &LOAD_CORE.to_string(), "wrk", "--threads", "1", "--latency"])
-            .args(["--connections", &CONNECTIONS.to_string()])
-            .args(["--duration", &format!("{seconds}s"), "--timeout", "10s"])
-            .arg("--script")
-            .arg(root().join("bench/load.lua"))
-            .args(["--header", &format!("Host: {app}.localhost")])
-            .arg(format!("http://{address}"))
-            .args(["--", &prefix, mode]),
-    )?;
-    let wall = began.elapsed().as_secs_f64();
-    let idle = output.lines().filter_map(|line| line.strip_prefix("idle ")?.parse::<f64>().ok());
-    let load_core = 1.0 - idle.fold(0.0, f64::max) / wall;
+impl<'a> Load<'a> {
+    /// As much as an app of the server can answer.
+    pub(super) fn new(settings: &Settings, address: SocketAddr, app: &'a str) -> Self {
+        // A development build on a machine that does something else besides takes its time.
+        let (connections, patience) = match settings.extent {
+            Extent::Whole => (CONNECTIONS, 10),
+            Extent::Smoke => (FEW, 120),
+        };
+        Self { address, app, connections, rest: 0, patience }
+    }
 
-    let summary =
-        output.lines().find(|line| line.starts_with('{')).context("read wrk's summary")?;
-    let summary: Summary = serde_json::from_str(summary)?;
-    ensure!(summary.requests > 0, "no answer in {seconds} s");
-    ensure!(summary.refused == 0, "{} answers have a status of failure", summary.refused);
-    ensure!(summary.failed == 0, "{} requests got no answer", summary.failed);
-    ensure!(summary.wrong == 0, "{} answers are not those of their requests", summary.wrong);
-    ensure!(summary.stale == 0, "{} answers come from a VM that is not fresh", summary.stale);
-    Ok(Sample {
-        rate: summary.requests as f64 / (summary.micros as f64 / 1e6),
-        p50: summary.p50 / 1e3,
-        p99: summary.p99 / 1e3,
-        load_core,
-    })
+    /// The same, but each connection rests between two requests, so that a core is not fully used.
+    pub(super) fn moderate(self) -> Self {
+        Self { rest: REST, ..self }
+    }
+
+    /// Loads for some seconds. Fails when an answer is not what it must be.
+    pub(super) fn run(self, seconds: u64, check: Check) -> anyhow::Result<Sample> {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
+        let prefix = format!("r{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+        let mode = match check {
+            Check::Counted => "counted",
+            Check::Checked => "checked",
+            Check::Fresh => "fresh",
+        };
+        let began = Instant::now();
+        let output = both(
+            Command::new("taskset")
+                .env("LD_PRELOAD", root().join("target/bench").join(AWAKE).canonicalize()?)
+                .args(["--cpu-list", &cores::load().to_string()])
+                .args(["wrk", "--threads", "1", "--latency"])
+                .args(["--connections", &self.connections.to_string()])
+                .args(["--duration", &format!("{seconds}s")])
+                .args(["--timeout", &format!("{}s", self.patience)])
+                .arg("--script")
+                .arg(root().join("bench/load.lua"))
+                .args(["--header", &format!("Host: {}.localhost", self.app)])
+                .arg(format!("http://{}", self.address))
+                .args(["--", &prefix, mode, &self.rest.to_string()]),
+        )?;
+        let wall = began.elapsed().as_secs_f64();
+        let idle =
+            output.lines().filter_map(|line| line.strip_prefix("idle ")?.parse::<f64>().ok());
+        let load_core = 1.0 - idle.fold(0.0, f64::max) / wall;
+
+        let summary =
+            output.lines().find(|line| line.starts_with('{')).context("read wrk's summary")?;
+        let summary: Summary = serde_json::from_str(summary)?;
+        ensure!(summary.requests > 0, "no answer in {seconds} s");
+        ensure!(summary.refused == 0, "{} answers have a status of failure", summary.refused);
+        ensure!(summary.failed == 0, "{} requests got no answer", summary.failed);
+        ensure!(summary.wrong == 0, "{} answers are not those of their requests", summary.wrong);
+        ensure!(summary.stale == 0, "{} answers come from a VM that is not fresh", summary.stale);
+        Ok(Sample {
+            requests: summary.requests,
+            rate: summary.requests as f64 / (summary.micros as f64 / 1e6),
+            p50: summary.p50 / 1e3,
+            p99: summary.p99 / 1e3,
+            load_core,
+        })
+    }
 }
 
 /// What a program writes to its output and its errors.

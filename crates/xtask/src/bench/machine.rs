@@ -3,19 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use super::cores;
 use crate::shell::{self, command, root};
-
-/// Servers run on this core, one at a time under load.
-pub(super) const SERVER_CORE: usize = 0;
-/// The load runs on this one.
-pub(super) const LOAD_CORE: usize = 1;
-
-/// How many cores the machine has.
-pub(super) fn cores() -> usize {
-    // Not what this process may use, because some benches keep themselves to one core.
-    let processors = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    processors.lines().filter(|line| line.starts_with("processor")).count()
-}
 
 /// Kernel, processor, cores and memory.
 pub(super) fn describe() -> BTreeMap<String, String> {
@@ -28,7 +17,7 @@ pub(super) fn describe() -> BTreeMap<String, String> {
     BTreeMap::from([
         ("kernel".into(), read("/proc/sys/kernel/osrelease").trim().to_owned()),
         ("cpu".into(), field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(unknown)),
-        ("cores".into(), cores().to_string()),
+        ("cores".into(), cores::count().to_string()),
         ("memory".into(), field(&read("/proc/meminfo"), "MemTotal").unwrap_or_else(unknown)),
     ])
 }

@@ -39,10 +39,10 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         }
         nodes.push(node);
     }
-    let used = measure(&nodes)?;
+    let used = measure(settings, &nodes)?;
     let nodes: Vec<Node> =
         nodes.into_iter().map(|node| node.restart(settings)).collect::<anyhow::Result<_>>()?;
-    let restarted = measure(&nodes)?;
+    let restarted = measure(settings, &nodes)?;
     for ((used, restarted), size) in used.iter().zip(&restarted).zip(&sizes) {
         report.samples(format!("memory, {size} functions"), "MB", vec![used.total]);
         report.samples(format!("of which memfds, {size} functions"), "MB", vec![used.memfds]);
@@ -86,8 +86,8 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
 const GOAL: usize = 10_000;
 
 /// The memory of nodes that rest.
-fn measure(nodes: &[Node]) -> anyhow::Result<Vec<MemoryUse>> {
-    std::thread::sleep(IDLE);
+fn measure(settings: &Settings, nodes: &[Node]) -> anyhow::Result<Vec<MemoryUse>> {
+    std::thread::sleep(settings.amount(IDLE, Duration::ZERO));
     // All at once, because they share the pages of their program, and PSS divides those by the
     // number of processes that run at the time.
     nodes.iter().map(|node| MemoryUse::of(node.pid())).collect()

@@ -11,7 +11,7 @@ pub(super) const METHOD: &str = "Memory is the process's PSS without its shared 
     block of its memfds whether mapped or not, so that images which nobody maps count too; its \
     children are counted along.";
 
-/// Memory of a process and its children, in MB.
+/// Memory of processes, in MB.
 #[derive(Clone, Copy)]
 pub(super) struct MemoryUse {
     /// Private and file memory, and all of the memfds.
@@ -23,11 +23,20 @@ pub(super) struct MemoryUse {
 }
 
 impl MemoryUse {
-    /// Of the process `pid`.
+    /// Of the process `pid` and those that it started.
     pub(super) fn of(pid: u32) -> anyhow::Result<Self> {
+        Self::sum(&family(pid))
+    }
+
+    /// Of the process `pid` without those that it started.
+    pub(super) fn alone(pid: u32) -> anyhow::Result<Self> {
+        Self::sum(&BTreeSet::from([pid]))
+    }
+
+    fn sum(pids: &BTreeSet<u32>) -> anyhow::Result<Self> {
         let (mut kilobytes, mut resident) = (0.0, 0.0);
         let mut memfds = BTreeMap::new();
-        for pid in family(pid) {
+        for &pid in pids {
             let Ok(rollup) = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")) else {
                 // It has ended meanwhile.
                 continue;

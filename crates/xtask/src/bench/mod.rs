@@ -1,5 +1,6 @@
 //! Measures: each a ratio against a yardstick of the same minute.
 
+mod cores;
 mod deploy;
 mod doc;
 mod first;
@@ -10,7 +11,9 @@ mod load;
 mod machine;
 mod memory;
 mod memory_use;
+mod neighbour;
 mod node;
+mod plot;
 mod process_first;
 mod process_hello;
 mod process_idle;
@@ -19,17 +22,21 @@ mod report;
 mod reset;
 mod sandbox;
 mod server;
+mod settings;
+mod sharing;
+mod smoke;
+mod soak;
 mod stats;
+mod wasm_first;
 mod wasm_hello;
 mod yardsticks;
 
-use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 
-use crate::shell::{cargo, root, run as run_command, which};
 use report::Report;
+use settings::{Extent, Settings};
 
 /// What to measure.
 #[derive(clap::Args)]
@@ -46,6 +53,12 @@ pub(crate) struct Arguments {
     /// How many functions `js-memory` deploys (and `js-first`, up to 200)
     #[arg(long, default_value_t = 10_000)]
     functions: usize,
+    /// How long `soak` loads a node, in seconds
+    #[arg(long, default_value_t = 600)]
+    soak_seconds: u64,
+    /// Run every bench as short as can be and judge its answers alone: nothing is measured or kept
+    #[arg(long, conflicts_with_all = ["seconds", "rounds", "functions", "soak_seconds", "doc"])]
+    smoke: bool,
     /// Write docs/BENCHMARKS.md from the results kept in bench/results, and measure nothing
     #[arg(long)]
     doc: bool,
@@ -65,6 +78,7 @@ struct Bench {
     run: fn(&Settings) -> anyhow::Result<Report>,
 }
 
+/// All of them, the longest last.
 const ALL: &[Bench] = &[
     hello::BENCH,
     reset::BENCH,
@@ -73,36 +87,29 @@ const ALL: &[Bench] = &[
     memory::BENCH,
     idle::BENCH,
     wasm_hello::BENCH,
+    wasm_first::BENCH,
     process_hello::BENCH,
     process_provided::BENCH,
     process_first::BENCH,
     process_idle::BENCH,
     sandbox::BENCH,
+    neighbour::BENCH,
+    soak::BENCH,
 ];
-
-/// What every bench works with.
-struct Settings {
-    seconds: u64,
-    rounds: usize,
-    functions: usize,
-    /// The binary that is measured.
-    mayfly: PathBuf,
-    /// The yardstick *bare*.
-    bare: PathBuf,
-    /// A directory for programs and logs that stay.
-    work: PathBuf,
-}
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.list {
-        ALL.iter().for_each(|bench| println!("{:<10} {}", bench.name, bench.title));
+        ALL.iter().for_each(|bench| println!("{:<16} {}", bench.name, bench.title));
         return Ok(());
     }
     if arguments.doc {
         return doc::write();
     }
     let chosen = choose(&arguments.names)?;
-    let settings = prepare(arguments)?;
+    if arguments.smoke {
+        return smoke::run(&chosen, arguments.built.as_deref());
+    }
+    let settings = Settings::whole(arguments)?;
     for bench in chosen {
         println!("\n=== {}: {}", bench.name, bench.title);
         let report = (bench.run)(&settings).with_context(|| format!("measure {}", bench.name))?;
@@ -110,6 +117,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report.save(bench.name)?;
     }
     Ok(())
+}
+
+/// Every bench, as short as can be, with programs of a development build.
+pub(crate) fn smoke() -> anyhow::Result<()> {
+    smoke::run(&choose(&[])?, None)
 }
 
 fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Bench>> {
@@ -121,41 +133,4 @@ fn choose(names: &[String]) -> anyhow::Result<Vec<&'static Bench>> {
         bench.with_context(|| format!("there is no bench `{name}`; `--list` shows them"))
     };
     names.iter().map(find).collect()
-}
-
-/// Builds what is measured and looks for what measures it.
-fn prepare(arguments: &Arguments) -> anyhow::Result<Settings> {
-    ensure!(arguments.rounds > 0 && arguments.seconds > 0, "a sample takes time");
-    ensure!(machine::cores() >= 2, "the load and what it measures need a core each: here is one");
-    for program in ["taskset", "wrk"] {
-        ensure!(which(program).is_some(), "{program} is missing: `apt-get install util-linux wrk`");
-    }
-    let programs = match &arguments.built {
-        Some(programs) => programs.canonicalize()?,
-        None => build()?,
-    };
-    let work = root().join("target/bench");
-    fs::create_dir_all(&work)?;
-    load::prepare(&work)?;
-    Ok(Settings {
-        seconds: arguments.seconds,
-        rounds: arguments.rounds,
-        functions: arguments.functions,
-        mayfly: programs.join("mayfly"),
-        bare: programs.join("bare-server"),
-        work: work.canonicalize()?,
-    })
-}
-
-/// Builds a release and returns the directory of its programs.
-fn build() -> anyhow::Result<PathBuf> {
-    // One by one, because together they would share the features of their dependencies.
-    run_command(cargo().args(["build", "--release", "--package", "mayfly"]))?;
-    for bare in ["bare-server", "bare-runtime-api"] {
-        run_command(cargo().args(["build", "--release", "--package", "xtask", "--bin", bare]))?;
-    }
-    let probe = ["build", "--release", "--package", "mayfly-sandbox", "--example", "sandbox-probe"];
-    run_command(cargo().args(probe))?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    Ok(target.unwrap_or_else(|| root().join("target")).join("release"))
 }

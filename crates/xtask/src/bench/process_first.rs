@@ -26,15 +26,16 @@ const PAUSE: Duration = Duration::from_millis(300);
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);
     let mut node = Node::start(settings, &[])?;
+    let (functions, fresh_calls) = (settings.amount(FUNCTIONS, 2), settings.amount(FRESH, 5));
     for (language, goal) in [("nodejs", Some(5.0)), ("python", Some(5.0)), ("ruby", None)] {
         let code = root().join("bench/functions").join(language);
-        for index in 0..FUNCTIONS {
+        for index in 0..functions {
             // Each is a function of its own, by its environment.
             let lines = format!("env = {{ NUMBER = \"{index}\" }}");
             node.deploy_path(&format!("{language}-{index}"), &code, &lines)?;
         }
         let (mut first, mut warm) = (Vec::new(), Vec::new());
-        for index in 0..FUNCTIONS {
+        for index in 0..functions {
             std::thread::sleep(PAUSE);
             let mut client = node.client(&format!("{language}-{index}"));
             first.push(timed(&mut client)?);
@@ -56,7 +57,7 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
             let mut client = node.client(&app);
             timed(&mut client)?;
             let mut times = Vec::new();
-            for _ in 0..FRESH {
+            for _ in 0..fresh_calls {
                 // What the last call left is cleared up behind its answer.
                 std::thread::sleep(Duration::from_millis(2));
                 times.push(timed(&mut client)?);
@@ -72,7 +73,7 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         report.samples(format!("same process, {language}"), "ms", warm);
     }
     report.note(format!(
-        "{FUNCTIONS} functions of each language, called one after the other with a pause of \
+        "{functions} functions of each language, called one after the other with a pause of \
          {} ms, in which the next interpreter boots ahead of time.",
         PAUSE.as_millis()
     ));

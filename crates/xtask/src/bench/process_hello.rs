@@ -1,6 +1,6 @@
 //! `process-hello`: how many requests a core answers, gateway and process together.
 
-use super::hello::{Contender, compete};
+use super::hello::{Contender, compete, tail};
 use super::load::Check;
 use super::node::Node;
 use super::report::{Goal, Report};
@@ -42,6 +42,9 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         let ratio = rates(yardstick).map(|rates| stats::ratio(&own, &rates));
         let what = format!("requests/s, {language} / {yardstick}");
         report.finding(what, ratio, "x", Some(Goal::AtLeast(goal)));
+    }
+    for (language, ..) in LANGUAGES {
+        tail(&mut report, &contenders, language);
     }
     report.note(
         "Gateway, node and the function's sandboxed process share one core; so does each yardstick, \

@@ -4,11 +4,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::load::{Check, load};
-use super::machine::SERVER_CORE;
+use super::load::{Check, Load};
 use super::node::Node;
 use super::report::{Goal, Report};
-use super::{Bench, Settings, stats};
+use super::{Bench, Extent, Settings, cores, stats};
 use crate::shell::{self, cargo, root};
 
 pub(super) const BENCH: Bench = Bench {
@@ -24,19 +23,27 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     let target = settings.work.join("provided");
     let manifest = root().join("bench/functions/provided/Cargo.toml");
     let mut build = cargo();
-    build.args(["build", "--release", "--locked", "--manifest-path"]).arg(manifest);
+    build.args(["build", "--locked", "--manifest-path"]).arg(manifest);
+    let profile = match settings.extent {
+        Extent::Whole => {
+            build.arg("--release");
+            "release"
+        }
+        Extent::Smoke => "debug",
+    };
     shell::run(build.env("CARGO_TARGET_DIR", &target))?;
-    let program = target.join("release/bench-provided");
+    let program = target.join(profile).join("bench-provided");
     let code = target.join("bootstrap");
     std::fs::copy(&program, &code).context("copy the program")?;
     let mut node = Node::start(settings, &[])?;
     node.deploy_path(APP, &code, "runtime = \"provided\"")?;
     let (mut own, mut bare) = (Vec::new(), Vec::new());
     for round in 1..=settings.rounds {
-        load(node.address(), APP, 1, Check::Checked)?;
-        own.push(load(node.address(), APP, settings.seconds, Check::Counted)?.rate);
+        let load = Load::new(settings, node.address(), APP);
+        load.run(1, Check::Checked)?;
+        own.push(load.run(settings.seconds, Check::Counted)?.rate);
         let mut looped = Command::new("taskset");
-        looped.args(["--cpu-list", &SERVER_CORE.to_string()]);
+        looped.args(["--cpu-list", &cores::server().to_string()]);
         looped.arg(settings.mayfly.with_file_name("bare-runtime-api")).arg(&program);
         let rate = shell::output(looped.arg(settings.seconds.to_string()))?;
         bare.push(rate.trim().parse().context("read the loop's rate")?);

@@ -11,7 +11,7 @@ use super::{Settings, machine, stats};
 use crate::shell::root;
 
 /// A bench's result, as it is kept in `bench/results/NAME.json`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, Default)]
 pub(super) struct Report {
     /// UTC, RFC 3339.
     pub(super) date: String,
@@ -77,9 +77,7 @@ impl Report {
             machine: machine::describe(),
             versions: machine::versions(),
             seconds: settings.seconds,
-            findings: Vec::new(),
-            series: Vec::new(),
-            notes: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -131,6 +129,13 @@ impl Report {
         }
         let text = fs::read_to_string(&file)?;
         serde_json::from_str(&text).with_context(|| format!("read {}", file.display())).map(Some)
+    }
+
+    /// What could not be measured, and why.
+    pub(super) fn absent(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.series
+            .iter()
+            .filter_map(|series| Some((series.name.as_str(), series.missing.as_deref()?)))
     }
 
     pub(super) fn print(&self) {

@@ -19,20 +19,21 @@ const PER_ROUND: usize = 40;
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);
     let bundle = tempfile::tempdir_in(&settings.work)?;
+    let per_round = settings.amount(PER_ROUND, 4);
     let (mut own, mut fork) = (Vec::new(), Vec::new());
     let (mut bwrap, mut runc) = (Ok(Vec::new()), Ok(Vec::new()));
     let runc_bundle = which("runc").context("runc is not installed: `apt-get install runc`");
     let runc_bundle =
         runc_bundle.and_then(|runc| write_bundle(&runc, bundle.path()).map(|()| runc));
     for round in 0..settings.rounds {
-        own.extend(mayfly(settings)?);
-        for _ in 0..PER_ROUND {
+        own.extend(mayfly(settings, per_round)?);
+        for _ in 0..per_round {
             fork.push(timed(Command::new("/bin/true"))?);
         }
         let sample = || -> anyhow::Result<Vec<f64>> {
             let program =
                 which("bwrap").context("bwrap is not installed: `apt-get install bubblewrap`")?;
-            (0..PER_ROUND).map(|_| timed(bwrap_command(&program))).collect()
+            (0..per_round).map(|_| timed(bwrap_command(&program))).collect()
         };
         extend(&mut bwrap, sample());
         let sample = || -> anyhow::Result<Vec<f64>> {
@@ -43,7 +44,7 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
                 command.arg("run").arg("--bundle").arg(bundle.path()).arg(name);
                 timed(command)
             };
-            (0..PER_ROUND / 4).map(run).collect()
+            (0..per_round / 4).map(run).collect()
         };
         extend(&mut runc, sample());
     }
@@ -68,7 +69,7 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     report.note(
         "Mayfly's has namespaces, cgroups, a root of its own with the host's programs, a sized /tmp, \
          /proc, Landlock and three seccomp filters; bwrap is asked for namespaces and the same files \
-         and has no limits or filters; runc has the same files, cgroups and its usual filter.",
+         and has no limits or filters; runc has the same files, namespaces and cgroups as `runc spec` asks for, which is without limits and filters.",
     );
     Ok(report)
 }
@@ -92,17 +93,17 @@ fn timed(mut command: Command) -> anyhow::Result<f64> {
 }
 
 /// Sandboxes of the spawner, by the program that its tests use.
-fn mayfly(settings: &Settings) -> anyhow::Result<Vec<f64>> {
+fn mayfly(settings: &Settings, count: usize) -> anyhow::Result<Vec<f64>> {
     let program = settings.mayfly.with_file_name("examples/sandbox-probe");
     ensure!(
         program.exists(),
-        "{} is missing: `cargo build --release -p mayfly-sandbox --example sandbox-probe`",
+        "{} is missing: `cargo build -p mayfly-sandbox --example sandbox-probe`",
         program.display()
     );
-    let output = Command::new(program).args(["time", &PER_ROUND.to_string()]).output()?;
+    let output = Command::new(program).args(["time", &count.to_string()]).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let times: Vec<f64> = text.lines().filter_map(|line| line.parse().ok()).collect();
-    ensure!(times.len() == PER_ROUND, "sandboxes fail: {text}");
+    ensure!(times.len() == count, "sandboxes fail: {text}");
     Ok(times)
 }
 

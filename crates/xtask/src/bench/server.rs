@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::cores;
 use super::http::Client;
-use super::machine::SERVER_CORE;
 
-/// The engine compiles itself on a node's first start.
-const START: Duration = Duration::from_secs(60);
+/// The engine compiles itself on a node's first start, which a development build does slowly.
+const START: Duration = Duration::from_secs(180);
 const STOP: Duration = Duration::from_secs(10);
 
 /// A process on the servers' core; it ends with the value.
@@ -75,9 +75,11 @@ impl Server {
 
     fn spawn(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
         let mut child = Command::new("taskset")
-            .args(["--cpu-list", &SERVER_CORE.to_string()])
+            .args(["--cpu-list", &cores::server().to_string()])
             .arg(program)
             .args(arguments)
+            // Else the log of one that does not start ends with where, and not with why.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(log).with_context(|| format!("create {}", log.display()))?)

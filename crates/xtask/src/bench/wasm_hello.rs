@@ -1,6 +1,6 @@
 //! `wasm-hello`: how many requests a core answers, each by an instance of its own.
 
-use super::hello::{APP, Contender, compete};
+use super::hello::{APP, Contender, compete, tail};
 use super::load::Check;
 use super::node::Node;
 use super::report::{Goal, Report};
@@ -43,10 +43,11 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         let what = format!("requests/s, mayfly / {yardstick}");
         report.finding(what, ratio, "x", Some(Goal::AtLeast(goal)));
     }
+    tail(&mut report, &contenders, "mayfly");
     report.note(
         "Mayfly and wserve answer each request by a fresh instance of the same component; bare runs no \
          function. Tuned, wserve has the pool, the scan of written pages and the resident memory that \
-         Mayfly has.",
+         Mayfly has, but not its engine without support of concurrency, which `serve` cannot do without.",
     );
     Ok(report)
 }

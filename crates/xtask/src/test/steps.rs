@@ -3,7 +3,7 @@
 use super::Step;
 use super::tools::Tool;
 use crate::shell::{cargo, command, npm_ci, root, run, which};
-use crate::{js_engine, wasm};
+use crate::{bench, js_engine, wasm};
 
 pub(super) const ALL: &[Step] = &[
     Step {
@@ -44,7 +44,7 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "wasm",
         what: "the components that the tests run compile",
-        needs: &[Tool::WasmTarget],
+        needs: &[Tool::WasmTarget, Tool::Python],
         run: wasm::run,
     },
     Step {
@@ -52,6 +52,19 @@ pub(super) const ALL: &[Step] = &[
         what: "unit and integration tests",
         needs: &[Tool::CCompiler, Tool::Node, Tool::Python, Tool::Ruby],
         run: tests,
+    },
+    Step {
+        name: "bench",
+        what: "benches run, and every answer in them is right",
+        needs: &[
+            Tool::CCompiler,
+            Tool::Node,
+            Tool::Python,
+            Tool::Ruby,
+            Tool::WasmTarget,
+            Tool::Wrk,
+        ],
+        run: bench::smoke,
     },
     Step {
         name: "doctests",

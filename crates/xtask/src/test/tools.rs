@@ -22,6 +22,7 @@ pub(super) enum Tool {
     Clippy,
     CargoDeny,
     WasmTarget,
+    Wrk,
 }
 
 enum Origin {
@@ -72,6 +73,7 @@ impl Tool {
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
             Self::WasmTarget => "a compiler to wasm32-wasip2",
+            Self::Wrk => "wrk and taskset",
         }
     }
 
@@ -88,6 +90,7 @@ impl Tool {
             Self::Clippy => works("clippy"),
             Self::CargoDeny => works("deny"),
             Self::WasmTarget => wasm::toolchain(),
+            Self::Wrk => which("wrk").is_some() && which("taskset").is_some(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Tool {
                 "lld-19",
                 "wasi-libc",
             ]),
+            Self::Wrk => Origin::Apt(&["wrk", "util-linux"]),
         }
     }
 }

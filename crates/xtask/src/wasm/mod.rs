@@ -1,5 +1,7 @@
 //! Compiles the components of tests, benches and examples.
 
+mod python;
+
 use std::env::consts::ARCH;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,7 +38,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             fs::copy(&path, guests.join(name))?;
         }
     }
-    Ok(())
+    python::build(&target, &guests)
 }
 
 /// Where the compiled components are.
