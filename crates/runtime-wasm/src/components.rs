@@ -95,11 +95,6 @@ impl Components {
     pub(crate) fn reap(&self, before: u64) {
         self.lock().retain(|_, one| one.used.load(Ordering::Relaxed) >= before);
     }
-
-    /// Forgets all: they are another engine's.
-    pub(crate) fn clear(&self) {
-        self.lock().clear();
-    }
 }
 
 #[allow(

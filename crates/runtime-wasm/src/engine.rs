@@ -10,14 +10,12 @@ use wasmtime::{
 };
 
 use crate::state::{State, add_to_linker};
-use crate::swap::Swap;
 
 /// The wasm stack: deep enough for an interpreter.
 const WASM_STACK: usize = 1 << 20;
 /// A fiber's stack: the wasm stack and what host calls need on top of it.
 const FIBER_STACK: usize = 2 << 20;
-/// What a slot keeps of the memory that a guest wrote; it is overwritten, not dropped.
-const KEEP_MEMORY: usize = 1 << 20;
+/// What a slot keeps of a table; it is overwritten, not dropped.
 const KEEP_TABLE: usize = 64 << 10;
 /// Slots that keep the component they had last, with its memory mapped.
 const WARM_SLOTS: u32 = 256;
@@ -59,9 +57,9 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// An engine for at most so many instances at once.
-    pub(crate) fn new(instances: u32, swap: Swap) -> Result<Arc<Self>, EngineError> {
+    pub(crate) fn new(instances: u32) -> Result<Arc<Self>, EngineError> {
         let mut config = config();
-        let pool = InstanceAllocationStrategy::Pooling(pool(instances, swap));
+        let pool = InstanceAllocationStrategy::Pooling(pool(instances));
         config.allocation_strategy(pool);
         let wasmtime = wasmtime::Engine::new(&config).map_err(start)?;
         let mut linker = Linker::new(&wasmtime);
@@ -112,7 +110,7 @@ pub(crate) fn key(engine: &wasmtime::Engine) -> u64 {
     hasher.finish()
 }
 
-fn pool(instances: u32, swap: Swap) -> PoolingAllocationConfig {
+fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
         .total_core_instances(instances.saturating_mul(8).max(CORE_INSTANCES))
@@ -126,13 +124,12 @@ fn pool(instances: u32, swap: Swap) -> PoolingAllocationConfig {
         .max_core_instance_size(INSTANCE)
         .max_memory_size(4 << 30)
         .table_elements(TABLE)
-        .max_unused_warm_slots(WARM_SLOTS.min(instances));
-    if swap == Swap::Absent {
-        pool.linear_memory_keep_resident(KEEP_MEMORY)
-            .table_keep_resident(KEEP_TABLE)
-            .pagemap_scan(Enabled::Auto);
-    }
-    // Where there is swap, memory is dropped instead: the scan does not find pages that were written and
-    // then swapped out, so the next guest would see them.
+        .max_unused_warm_slots(WARM_SLOTS.min(instances))
+        .table_keep_resident(KEEP_TABLE)
+        // Memory that was written is dropped. To overwrite just the pages that the kernel says were written
+        // is quicker, but wasmtime's search passes over those that are not in place at that moment, on
+        // their way to swap or to where the kernel gathers pages, and the next guest would see them.
+        .linear_memory_keep_resident(0)
+        .pagemap_scan(Enabled::No);
     pool
 }

@@ -17,7 +17,6 @@ mod run;
 mod runtime;
 mod state;
 mod stdio;
-mod swap;
 mod world;
 
 pub use compile::prepare_child;

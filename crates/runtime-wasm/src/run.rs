@@ -1,6 +1,6 @@
 //! One invocation: a fresh instance, driven by whoever reads its answer.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use mayfly_runtime_api::{
     ResponseHead, give_way,
 };
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus, TimeSpan};
+use tokio::task::coop::unconstrained;
 use tokio::time::Sleep;
 use wasmtime::{Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
@@ -256,7 +257,10 @@ impl Running {
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {
             let Some(body) = &mut self.body else { return Poll::Ready(None) };
-            match Pin::new(body).poll_frame(cx) {
+            // A task that has had its turn is told that nothing is there, also where something is; but then
+            // the end of a guest would look like the end of its answer.
+            let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx));
+            match pin!(unconstrained(frame)).poll(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(frame))) => {
                     // Trailers have no place in an answer here.

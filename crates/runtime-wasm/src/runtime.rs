@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
@@ -27,7 +26,6 @@ use crate::quota::Limiter;
 use crate::run::{self, Run};
 use crate::state::State;
 use crate::stdio::Lines;
-use crate::swap::Swap;
 
 /// How often idle components are looked through.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -57,7 +55,7 @@ pub struct Options {
 }
 
 struct Shared {
-    engine: ArcSwap<Engine>,
+    engine: Arc<Engine>,
     components: Components,
     options: Options,
     clock: AtomicU64,
@@ -77,45 +75,36 @@ impl WasmRuntime {
     /// # Errors
     /// When the cache cannot be used, or the host gives no room for instances.
     pub fn new(options: Options) -> Result<Self, EngineError> {
-        Self::watching(options, Swap::here)
-    }
-
-    /// The same, with `look` to tell whether there is swap.
-    fn watching(
-        options: Options,
-        look: impl Fn() -> Swap + Send + 'static,
-    ) -> Result<Self, EngineError> {
         mayfly_artifact::private_directory(&options.cache)
             .map_err(|source| EngineError::Cache { path: options.cache.clone(), source })?;
-        let swap = look();
         let shared = Arc::new(Shared {
-            engine: ArcSwap::new(engine(options.instances, swap)?),
+            engine: engine(options.instances)?,
             components: Components::new(options.cache.clone(), LOADED),
             options,
             clock: AtomicU64::new(1),
             compiling: tokio::sync::Semaphore::new(COMPILED_AT_ONCE),
             preparing: KeyedLock::default(),
         });
-        tokio::spawn(sweep(Arc::downgrade(&shared), swap, look));
+        tokio::spawn(sweep(Arc::downgrade(&shared)));
         Ok(Self { shared })
     }
 }
 
 /// An engine for so many instances, or as many as there is address space for: each reserves 4 GB, of which
 /// some machines have little.
-pub(crate) fn engine(instances: u32, swap: Swap) -> Result<Arc<Engine>, EngineError> {
-    match Engine::new(instances, swap) {
+pub(crate) fn engine(instances: u32) -> Result<Arc<Engine>, EngineError> {
+    match Engine::new(instances) {
         Err(error) if instances > LEAST_INSTANCES => {
             let fewer = (instances / 2).max(LEAST_INSTANCES);
             tracing::warn!(%error, instances, "room for {fewer} `wasm` instances at once is tried instead");
-            engine(fewer, swap)
+            engine(fewer)
         }
         made => made,
     }
 }
 
-/// Unloads components that lie idle, and watches for swap.
-async fn sweep(shared: Weak<Shared>, mut swap: Swap, look: impl Fn() -> Swap) {
+/// Unloads components that lie idle.
+async fn sweep(shared: Weak<Shared>) {
     let mut interval = tokio::time::interval(SWEEP);
     let mut ticks = VecDeque::new();
     loop {
@@ -126,19 +115,6 @@ async fn sweep(shared: Weak<Shared>, mut swap: Swap, look: impl Fn() -> Swap) {
             && let Some(before) = ticks.pop_front()
         {
             shared.components.reap(before);
-        }
-        if swap == Swap::Absent && look() == Swap::Present {
-            tracing::warn!(
-                "swap was switched on: `wasm` functions go on with a slower way to clear their memory"
-            );
-            match engine(shared.options.instances, Swap::Present) {
-                Ok(engine) => {
-                    shared.engine.store(engine);
-                    shared.components.clear();
-                    swap = Swap::Present;
-                }
-                Err(error) => tracing::error!(%error, "make another engine"),
-            }
         }
     }
 }
@@ -161,21 +137,17 @@ impl Shared {
         let code = &self.options.code;
         let root = code.directory(tenant, artifact).await.map_err(PrepareError::Platform)?;
         let _turn = self.compiling.acquire().await;
-        let engine = self.engine.load_full();
         let job = Job {
             component: root.join(&config.entry),
             name: config.entry.clone(),
-            compiled: self.components.path(&engine, key(artifact, config)),
+            compiled: self.components.path(&self.engine, key(artifact, config)),
         };
         self.options.prepare.run(&job, &job.name, BROKE).await
     }
 
     async fn load(self: &Arc<Self>, key: Digest) -> Option<Arc<Loaded>> {
         let shared = Arc::clone(self);
-        let load = move || {
-            let engine = shared.engine.load_full();
-            shared.components.load(&engine, key, shared.now())
-        };
+        let load = move || shared.components.load(&shared.engine, key, shared.now());
         tokio::task::spawn_blocking(load).await.ok().flatten()
     }
 
@@ -341,6 +313,3 @@ impl Function {
         Failure { fault, outcome: Outcome { cold: true, ..nothing } }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, Version};
@@ -11,6 +12,7 @@ use mayfly_runtime_api::{
     Body, Failure, HttpRequest, LogLevel, LogSink, Places, Reply, ReplyBody, Spent,
 };
 use mayfly_types::{ByteSize, Digest, FaultCode, InvocationId, Outcome, OutcomeStatus};
+use tokio::task::coop;
 
 use crate::compile::{self, Job};
 use crate::components::{Components, Loaded};
@@ -20,7 +22,6 @@ use crate::quota::Limiter;
 use crate::run::{self, Run};
 use crate::state::{State, Throttle};
 use crate::stdio::Lines;
-use crate::swap::Swap;
 
 struct Nowhere;
 
@@ -28,7 +29,7 @@ impl LogSink for Nowhere {
     fn write(&self, _invocation: Option<InvocationId>, _level: LogLevel, _message: &str) {}
 }
 
-pub(crate) fn guest(name: &str) -> PathBuf {
+fn guest(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join("target/wasm/guests").join(name).with_extension("wasm")
 }
@@ -46,7 +47,7 @@ fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Diges
     (components, key)
 }
 
-pub(crate) async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
+async fn call(loaded: &Arc<Loaded>, path: &str) -> (String, Outcome) {
     call_with(loaded, path, 1.0).await
 }
 
@@ -70,7 +71,7 @@ async fn call_with(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> (String, Outco
     }
 }
 
-pub(crate) fn client() -> Client {
+fn client() -> Client {
     let egress = Egress::new(OperatorRules::default(), SystemResolver::new().unwrap());
     Client::new(egress, ClientConfig::default()).unwrap()
 }
@@ -112,41 +113,55 @@ async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, F
 }
 
 #[tokio::test]
-async fn an_instance_is_fresh_with_either_way_to_clear_its_memory() {
+async fn each_call_has_a_fresh_instance() {
     let cache = tempfile::tempdir().unwrap();
-    for swap in [Swap::Absent, Swap::Present] {
-        // As few as can be, so that each is used again and again.
-        let engine = Engine::new(1, swap).unwrap();
-        let (components, key) = compiled(cache.path(), &engine, "hello");
-        let loaded = components.load(&engine, key, 1).unwrap();
-        for round in 0..100 {
-            let (text, outcome) = call(&loaded, &format!("/{round}")).await;
-            assert_eq!(text, format!("hello {round} 1\n"), "{swap:?}");
-            assert_eq!(outcome.status, OutcomeStatus::Ok);
-            assert!(outcome.cpu_us > 0 && outcome.memory_peak >= 1 << 20, "{outcome:?}");
-        }
+    // As few as can be, so that each is used again and again.
+    let engine = Engine::new(1).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "hello");
+    let loaded = components.load(&engine, key, 1).unwrap();
+    for round in 0..100 {
+        let (text, outcome) = call(&loaded, &format!("/{round}")).await;
+        assert_eq!(text, format!("hello {round} 1\n"));
+        assert_eq!(outcome.status, OutcomeStatus::Ok);
+        assert!(outcome.cpu_us > 0 && outcome.memory_peak >= 1 << 20, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_whole_also_when_its_task_has_had_its_turn() {
+    let cache = tempfile::tempdir().unwrap();
+    let engine = Engine::new(1).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "hello");
+    let loaded = components.load(&engine, key, 1).unwrap();
+    for round in 0..20 {
+        // From here on tokio's channels say that they are empty, until the task was left.
+        poll_fn(|cx| {
+            while let Poll::Ready(progress) = coop::poll_proceed(cx) {
+                progress.made_progress();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        assert_eq!(call(&loaded, &format!("/{round}")).await.0, format!("hello {round} 1\n"));
     }
 }
 
 #[tokio::test]
 async fn memory_that_was_written_is_zero_for_the_next() {
     let cache = tempfile::tempdir().unwrap();
-    for swap in [Swap::Absent, Swap::Present] {
-        let engine = Engine::new(1, swap).unwrap();
-        let (components, key) = compiled(cache.path(), &engine, "behaviours");
-        let loaded = components.load(&engine, key, 1).unwrap();
-        for _ in 0..5 {
-            // More than a slot keeps, and less.
-            assert_eq!(call(&loaded, "/dirty?mb=20").await.0, "clean", "{swap:?}");
-            assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean", "{swap:?}");
-        }
+    let engine = Engine::new(1).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, "behaviours");
+    let loaded = components.load(&engine, key, 1).unwrap();
+    for _ in 0..5 {
+        assert_eq!(call(&loaded, "/dirty?mb=20").await.0, "clean");
+        assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean");
     }
 }
 
 #[tokio::test]
 async fn a_part_of_a_processor_is_no_more_than_that() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1, Swap::Present).unwrap();
+    let engine = Engine::new(1).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "behaviours");
     let loaded = components.load(&engine, key, 1).unwrap();
     let (text, outcome) = call_with(&loaded, "/spin?ms=1000", 0.25).await;
@@ -159,8 +174,8 @@ async fn a_part_of_a_processor_is_no_more_than_that() {
 #[test]
 fn where_address_space_is_short_there_are_fewer_instances() {
     // 128 TB is what a process has on most machines, and this would take 4 PB.
-    assert!(Engine::new(1 << 20, Swap::Absent).is_err());
-    assert!(crate::runtime::engine(1 << 20, Swap::Absent).is_ok());
+    assert!(Engine::new(1 << 20).is_err());
+    assert!(crate::runtime::engine(1 << 20).is_ok());
 }
 
 #[test]
@@ -177,7 +192,7 @@ fn a_guest_makes_up_for_no_more_than_a_moment_of_waiting() {
 #[tokio::test]
 async fn where_no_room_is_left_the_node_is_at_fault() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1, Swap::Present).unwrap();
+    let engine = Engine::new(1).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "behaviours");
     let loaded = components.load(&engine, key, 1).unwrap();
     let waiting = call(&loaded, "/sleep?ms=60000");
@@ -209,7 +224,7 @@ fn a_file_that_is_too_large_is_refused_before_it_is_read() {
 #[test]
 fn a_component_that_nobody_uses_is_unloaded_and_loaded_again() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(2, Swap::Present).unwrap();
+    let engine = Engine::new(2).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "hello");
     assert!(components.get(key).is_none(), "compiling loads nothing");
     let loaded = Arc::downgrade(&components.load(&engine, key, 1).unwrap());
@@ -226,7 +241,7 @@ fn a_component_that_nobody_uses_is_unloaded_and_loaded_again() {
 #[test]
 fn the_most_components_are_no_more_than_that() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(2, Swap::Present).unwrap();
+    let engine = Engine::new(2).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "hello");
     let file = components.path(&engine, key);
     for number in 0..5_u64 {

@@ -32,7 +32,6 @@ pub(super) fn all(host: &Host, data: &Path) -> Vec<Check> {
         user_namespaces(host),
         cgroups(host),
         memory(host),
-        swap(host),
         cores(host.cores),
         address_space(host.address_space),
         overcommit(host),
@@ -195,21 +194,6 @@ fn address_space(limit: Limit) -> Check {
             size(limit),
             "ulimit -v unlimited: every `js` and `wasm` instance reserves gigabytes, and uses few of them",
         ),
-    }
-}
-
-/// Whether `wasm` functions' memory can be cleared in the quick way.
-fn swap(host: &Host) -> Check {
-    let name = "swap";
-    match host.read("/proc/swaps") {
-        // The first line is the table's head.
-        Some(areas) if areas.lines().count() <= 1 => Check::ok(name, "none"),
-        Some(_) => Check::warn(
-            name,
-            "there is some, so `wasm` functions take a slower way to clear their memory",
-            "swapoff -a, or keep it from the node alone: MemorySwapMax=0 in its systemd unit",
-        ),
-        None => Check::ok(name, "unknown"),
     }
 }
 

@@ -144,17 +144,6 @@ fn a_language_that_is_missing_is_no_fault_yet() {
 #[test]
 fn all_checks_run_on_this_host() {
     let checks = all(&Host::this(), Path::new("."));
-    assert_eq!(checks.len(), 19);
+    assert_eq!(checks.len(), 18);
     assert!(checks.iter().all(|check| !check.found.is_empty()));
-}
-
-#[test]
-fn swap_is_told_with_what_it_costs() {
-    let head = "Filename\tType\tSize\tUsed\tPriority\n";
-    let host = |swaps: &str| fake(&[("/proc/swaps", swaps)]);
-    assert_eq!(told(&swap(&host(head).host)), (Status::Ok, "none"));
-    let some = swap(&host(&format!("{head}/swapfile\tfile\t1\t0\t-2\n")).host);
-    assert_eq!(some.status, Status::Warn);
-    assert!(some.found.contains("`wasm` functions"), "{}", some.found);
-    assert_eq!(told(&swap(&fake(&[]).host)), (Status::Ok, "unknown"));
 }
