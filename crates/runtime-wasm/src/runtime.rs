@@ -293,10 +293,7 @@ impl Instance for Function {
 impl Function {
     async fn loaded(&self) -> Result<(Arc<Loaded>, bool), Fault> {
         let held = self.loaded.lock().unwrap_or_else(|e| e.into_inner()).upgrade();
-        // Those of an engine that was replaced may still be running.
-        let current =
-            |loaded: &Arc<Loaded>| Arc::ptr_eq(&loaded.engine, &self.shared.engine.load());
-        if let Some(loaded) = held.filter(current) {
+        if let Some(loaded) = held {
             loaded.touch(self.shared.now());
             return Ok((loaded, false));
         }

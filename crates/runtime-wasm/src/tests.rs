@@ -133,17 +133,29 @@ async fn an_answer_is_whole_also_when_its_task_has_had_its_turn() {
     let engine = Engine::new(1).unwrap();
     let (components, key) = compiled(cache.path(), &engine, "hello");
     let loaded = components.load(&engine, key, 1).unwrap();
-    for round in 0..20 {
-        // From here on tokio's channels say that they are empty, until the task was left.
-        poll_fn(|cx| {
-            while let Poll::Ready(progress) = coop::poll_proceed(cx) {
-                progress.made_progress();
-            }
-            Poll::Ready(())
-        })
-        .await;
-        assert_eq!(call(&loaded, &format!("/{round}")).await.0, format!("hello {round} 1\n"));
+    for left in (0..6).cycle().take(60) {
+        tokio::task::yield_now().await;
+        let whole = use_up(usize::MAX).await;
+        tokio::task::yield_now().await;
+        // When no more is left tokio's channels say that they are empty, until the task was left.
+        use_up(whole - left).await;
+        assert_eq!(call(&loaded, &format!("/{left}")).await.0, format!("hello {left} 1\n"));
     }
+}
+
+/// Takes up to so much of what tokio gives a task in one turn, and tells how much there was.
+async fn use_up(most: usize) -> usize {
+    poll_fn(|cx| {
+        let mut used = 0;
+        while used < most
+            && let Poll::Ready(progress) = coop::poll_proceed(cx)
+        {
+            progress.made_progress();
+            used += 1;
+        }
+        Poll::Ready(used)
+    })
+    .await
 }
 
 #[tokio::test]
