@@ -10,6 +10,7 @@ mod artifacts;
 mod control;
 mod error;
 mod logs;
+mod queue;
 #[cfg(feature = "suite")]
 pub mod suite;
 
@@ -20,3 +21,7 @@ pub use control::{
 };
 pub use error::Error;
 pub use logs::{LogLine, LogQuery, LogStore};
+pub use queue::{
+    Accepted, AttemptRecord, Backlog, Completion, IdempotencyKey, InvocationQuery, InvocationQueue,
+    InvocationRecord, InvocationStatus, Lease, NewInvocation, Redrive, Then,
+};

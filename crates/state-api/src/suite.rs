@@ -6,6 +6,7 @@
 //! mayfly_state_api::control_suite!(open);
 //! mayfly_state_api::artifact_suite!(open_artifacts);
 //! mayfly_state_api::log_suite!(open_logs);
+//! mayfly_state_api::queue_suite!(open_queue);
 //! ```
 //!
 //! Each behaviour makes tenants of its own, so that all of them also pass one after another, again
@@ -17,6 +18,7 @@ pub mod artifacts;
 pub mod control;
 mod faults;
 pub mod logs;
+pub mod queue;
 
 use std::collections::BTreeMap;
 

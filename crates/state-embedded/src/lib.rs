@@ -10,9 +10,12 @@ mod files;
 mod keys;
 mod logs;
 mod migrations;
+mod queue;
+mod sqlite;
 
 pub use artifacts::FileArtifacts;
 pub use control::Store;
 pub use data_dir::{Clock, DataDir, FORMAT, OpenError, OpenOptions};
 pub use keys::{KeyError, Keys, secret_aad};
 pub use logs::{LogLimits, SegmentLogs};
+pub use queue::Queue;

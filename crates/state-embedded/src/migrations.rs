@@ -10,6 +10,9 @@ use crate::{OpenError, files};
 /// The steps of `control.db`. A step that was released never changes; its place is its number.
 pub(crate) const CONTROL: &[&str] = &[include_str!("migrations/0001-control.sql")];
 
+/// The steps of `work.db`, in the same way.
+pub(crate) const WORK: &[&str] = &[include_str!("migrations/0001-work.sql")];
+
 /// Applies the steps that `database` (the file at `path`) lacks, in one transaction. Before that
 /// it copies a database that holds anything to `NAME.before-N`, where N is the number it gets.
 pub(crate) fn apply(

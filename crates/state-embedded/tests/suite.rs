@@ -5,7 +5,9 @@
 use std::ops::Deref;
 
 use mayfly_state_api::suite;
-use mayfly_state_embedded::{DataDir, FileArtifacts, LogLimits, OpenOptions, SegmentLogs, Store};
+use mayfly_state_embedded::{
+    DataDir, FileArtifacts, LogLimits, OpenOptions, Queue, SegmentLogs, Store,
+};
 use tempfile::TempDir;
 
 /// A service on a directory that goes with it.
@@ -86,6 +88,35 @@ mod logs {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..2 {
             suite::logs::all(&SegmentLogs::open(&data(&dir), LogLimits::default()).unwrap()).await;
+        }
+    }
+}
+
+mod queue {
+    use std::sync::Arc;
+
+    use mayfly_state_api::suite::queue::TestClock;
+
+    use super::*;
+
+    fn on(dir: &TempDir, clock: &TestClock) -> Queue {
+        let clock = clock.clone();
+        let options = OpenOptions { clock: Arc::new(move || clock.now_us()) };
+        Queue::open(&DataDir::open(dir.path().join("data"), options).unwrap()).unwrap()
+    }
+
+    async fn open() -> (Fresh<Queue>, TestClock) {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::default());
+        (Fresh { service: on(&dir, &clock), _dir: dir }, clock)
+    }
+
+    mayfly_state_api::queue_suite!(open);
+
+    #[tokio::test]
+    async fn every_behaviour_holds_on_one_queue_also_after_it_was_reopened() {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::default());
+        for _ in 0..2 {
+            suite::queue::all(&on(&dir, &clock), &clock).await;
         }
     }
 }

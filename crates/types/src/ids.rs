@@ -105,6 +105,16 @@ macro_rules! uuid {
             pub fn uuid(&self) -> Uuid {
                 self.0
             }
+
+            /// The UUID's 16 bytes; in their order ids are in the order of their times.
+            pub fn as_bytes(&self) -> &[u8; 16] {
+                self.0.as_bytes()
+            }
+
+            /// The id of these bytes.
+            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(Uuid::from_bytes(bytes))
+            }
         }
 
         impl fmt::Display for $ty {

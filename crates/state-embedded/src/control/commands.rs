@@ -7,8 +7,9 @@ use mayfly_state_api::{
 use mayfly_types::{AccountId, AppKey, FunctionName, Live, ReleaseNumber, RevisionId, TenantName};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
-use super::failure::{Step, not_found};
-use super::queries::{self, integer, key, number};
+use super::queries::{self, key};
+use crate::sqlite::failure::{Step, not_found};
+use crate::sqlite::rows::{integer, number};
 
 pub(crate) fn create_tenant(
     database: &Connection,
@@ -249,7 +250,7 @@ fn require_tenant(database: &Connection, tenant: &TenantName) -> Step<()> {
     found.ok_or_else(|| not_found(format!("tenant {tenant}")))
 }
 
-fn no_app(app: &AppKey) -> super::failure::Failure {
+fn no_app(app: &AppKey) -> crate::sqlite::failure::Failure {
     not_found(format!("app {}", app.app))
 }
 

@@ -1,16 +1,14 @@
 //! Reads of `control.db`.
 
-use std::str::FromStr;
-
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Changes, Error, ReleaseRecord, SecretRecord, TenantRecord, TokenRecord,
+    AliasRecord, AppRecord, Changes, ReleaseRecord, SecretRecord, TenantRecord, TokenRecord,
     VersionRecord,
 };
 use mayfly_types::{AccountId, AppKey, AppName, Digest, FunctionName, ReleaseNumber, TenantName};
-use rusqlite::{Connection, Params, Row, params};
-use serde::de::DeserializeOwned;
+use rusqlite::{Connection, Row, params};
 
-use super::failure::{Failure, Step};
+use crate::sqlite::failure::Step;
+use crate::sqlite::rows::{all, bounded, first, integer, json, number, parsed, unknown};
 
 pub(crate) fn tenants(database: &Connection) -> Step<Vec<TenantRecord>> {
     let sql = "SELECT name, account, created_us FROM tenants ORDER BY name";
@@ -148,46 +146,6 @@ pub(crate) fn key(app: &AppKey) -> [&str; 2] {
     [app.tenant.as_str(), app.app.as_str()]
 }
 
-/// A number as SQLite stores it. Counters never come near the end of either type.
-pub(crate) fn integer(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A number as [`integer`] stored it.
-pub(crate) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get(column).map(|number: i64| number.unsigned_abs())
-}
-
-fn bounded(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
-}
-
-fn all<T, P: Params>(
-    database: &Connection,
-    sql: &str,
-    params: P,
-    read: impl Fn(&Row<'_>) -> Step<T>,
-) -> Step<Vec<T>> {
-    let mut statement = database.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(read(row)?);
-    }
-    Ok(records)
-}
-
-fn first<T, P: Params>(
-    database: &Connection,
-    sql: &str,
-    params: P,
-    read: impl Fn(&Row<'_>) -> Step<T>,
-) -> Step<Option<T>> {
-    let mut statement = database.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    rows.next()?.map(read).transpose()
-}
-
 fn tenant_row(row: &Row<'_>) -> Step<TenantRecord> {
     let account: String = row.get(1)?;
     let account = account.parse().map_err(|_| unknown("an account id", &account))?;
@@ -236,19 +194,4 @@ fn token_row(row: &Row<'_>) -> Step<TokenRecord> {
 
 fn app_key(row: &Row<'_>) -> Step<AppKey> {
     Ok(AppKey::new(parsed(row, 0)?, parsed(row, 1)?))
-}
-
-fn parsed<T: FromStr>(row: &Row<'_>, column: usize) -> Step<T> {
-    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
-    text.parse().map_err(|_| unknown(std::any::type_name::<T>(), text))
-}
-
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Step<T> {
-    let text = row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?;
-    Ok(serde_json::from_str(text)?)
-}
-
-fn unknown(what: &str, text: &str) -> Failure {
-    let text = format!("control.db holds an unknown record: `{text}` is not {what}");
-    Failure::Refused(Error::Unavailable(text))
 }

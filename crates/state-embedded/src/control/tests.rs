@@ -8,9 +8,12 @@ use futures_util::future::join_all;
 use mayfly_state_api::GoLive;
 use mayfly_state_api::suite::{app, revision, unused_tenant};
 use tempfile::TempDir;
+use tokio::sync::oneshot;
 
 use super::*;
 use crate::OpenOptions;
+use crate::sqlite::Command;
+use crate::sqlite::failure::Step;
 
 fn data(dir: &TempDir) -> DataDir {
     DataDir::open(dir.path(), OpenOptions::default()).unwrap()
@@ -52,7 +55,7 @@ async fn hold(store: &Store) -> mpsc::Sender<()> {
     };
     let (reply, _) = oneshot::channel();
     let command = Command { name: "wait", op: None, work: Box::new(work), reply };
-    store.writer.submit(command).await.unwrap();
+    store.database.submit(command).await.unwrap();
     starts.await.unwrap();
     release
 }
@@ -80,7 +83,7 @@ async fn a_command_that_fails_in_a_batch_fails_alone() {
     let (good, missing) = (new_release("photos"), app(&TenantName::fallback(), "missing"));
     let nobody = NewRelease { app: app(&unused_tenant(), "x"), ..new_release("x") };
     // Not a refusal, but a failure of SQLite, which loses the transaction for all.
-    let broken = store.command::<(), _>("break", None, |database: &Connection, _| {
+    let broken = store.database.command::<(), _>("break", None, |database: &Connection, _| {
         database.execute("DELETE FROM tenants", [])?;
         Ok(database.execute_batch("SELECT * FROM nowhere")?)
     });
@@ -105,7 +108,7 @@ async fn a_full_database_refuses_what_needs_room_and_nothing_else() {
     let data = data(&dir);
     let store = Store::open(&data).unwrap();
     let made = store.create_release(OperationId::new(), new_release("photos")).await.unwrap();
-    let limit = store.command("limit", None, |database: &Connection, _| {
+    let limit = store.database.command("limit", None, |database: &Connection, _| {
         let pages: i64 = database.pragma_query_value(None, "page_count", |row| row.get(0))?;
         database.pragma_update(None, "max_page_count", pages + 8)?;
         Ok(())
@@ -142,7 +145,7 @@ async fn answers_are_remembered_for_a_day_and_then_forgotten() {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&DataDir::open(dir.path(), options).unwrap()).unwrap();
     let remembered = || {
-        store.readers.read(|database| {
+        store.database.read(|database| {
             let count = "SELECT count(*) FROM operations";
             Ok(database.query_row(count, [], |row| row.get::<_, i64>(0))?)
         })
@@ -196,7 +199,7 @@ fn the_database_is_closed_to_others() {
     let dir = tempfile::tempdir().unwrap();
     let _store = Store::open(&data(&dir)).unwrap();
     for name in ["control.db", "control.db-wal", "control.db-shm"] {
-        let mode = fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
@@ -205,7 +208,7 @@ fn the_database_is_closed_to_others() {
 fn an_empty_database_becomes_the_newest() {
     let dir = tempfile::tempdir().unwrap();
     let data = data(&dir);
-    fs::write(dir.path().join("control.db"), "").unwrap();
+    std::fs::write(dir.path().join("control.db"), "").unwrap();
     drop(Store::open(&data).unwrap());
     let database = Connection::open(dir.path().join("control.db")).unwrap();
     let number = database.pragma_query_value(None, "user_version", |row| row.get::<_, u32>(0));

@@ -1,4 +1,4 @@
-//! The one thread that writes `control.db`. It commits whatever is queued in one transaction, so
+//! The one thread that writes a database. It commits whatever is queued in one transaction, so
 //! that many commands share one sync of the disk.
 
 use std::io;
@@ -9,8 +9,9 @@ use std::thread::{self, JoinHandle};
 use mayfly_state_api::Error;
 use mayfly_types::{OperationId, TenantName};
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
+use super::Kind;
 use super::failure::{Failure, Step, store_error};
 use crate::DataDir;
 
@@ -37,35 +38,41 @@ pub(crate) struct Command {
     pub(crate) reply: oneshot::Sender<Result<String, Error>>,
 }
 
+/// What is done after each commit, before the callers have their answers.
+pub(crate) type AfterCommit = Box<dyn FnMut(&Connection) + Send>;
+
 /// The writer's owner; dropping it waits until what is queued is done.
 pub(crate) struct Writer {
     queue: Option<mpsc::Sender<Command>>,
     thread: Option<JoinHandle<()>>,
-    version: watch::Receiver<u64>,
+    name: &'static str,
     commits: Arc<AtomicU64>,
 }
 
 impl Writer {
     /// Starts the thread on a connection of its own.
-    pub(crate) fn start(database: Connection, data: DataDir, version: u64) -> io::Result<Self> {
+    pub(crate) fn start(
+        database: Connection,
+        data: DataDir,
+        kind: &Kind,
+        after: AfterCommit,
+    ) -> io::Result<Self> {
         let (queue, commands) = mpsc::channel(QUEUE);
-        let (version, watched) = watch::channel(version);
         let commits = Arc::new(AtomicU64::new(0));
-        let mut state = State { database, data, version, commits: commits.clone(), forgot_us: 0 };
-        let thread = thread::Builder::new().name("mayfly-control".into());
+        let name = kind.file;
+        let remembers = kind.remembers;
+        let commits_told = commits.clone();
+        let mut state =
+            State { database, data, name, remembers, after, commits: commits_told, forgot_us: 0 };
+        let thread = thread::Builder::new().name(format!("mayfly-{name}"));
         let thread = thread.spawn(move || state.run(commands))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), version: watched, commits })
+        Ok(Self { queue: Some(queue), thread: Some(thread), name, commits })
     }
 
     /// Queues a command; its reply comes after the commit.
     pub(crate) async fn submit(&self, command: Command) -> Result<(), Error> {
-        let Some(queue) = &self.queue else { return Err(ended()) };
-        queue.send(command).await.map_err(|_| ended())
-    }
-
-    /// The store's version.
-    pub(crate) fn version(&self) -> watch::Receiver<u64> {
-        self.version.clone()
+        let Some(queue) = &self.queue else { return Err(ended(self.name)) };
+        queue.send(command).await.map_err(|_| ended(self.name))
     }
 
     /// Transactions committed since the start.
@@ -84,8 +91,8 @@ impl Drop for Writer {
 }
 
 /// What a caller is told whose command the writer will never answer.
-pub(crate) fn ended() -> Error {
-    Error::Unavailable("the writer of control.db has ended".into())
+pub(crate) fn ended(name: &str) -> Error {
+    Error::Unavailable(format!("the writer of {name} has ended"))
 }
 
 type Answer = Result<String, Error>;
@@ -94,7 +101,9 @@ struct State {
     database: Connection,
     // Keeps the directory locked while this thread may write.
     data: DataDir,
-    version: watch::Sender<u64>,
+    name: &'static str,
+    remembers: bool,
+    after: AfterCommit,
     commits: Arc<AtomicU64>,
     forgot_us: i64,
 }
@@ -104,7 +113,9 @@ impl State {
         let mut batch = Vec::with_capacity(BATCH);
         while commands.blocking_recv_many(&mut batch, BATCH) > 0 {
             self.commit(&mut batch);
-            self.forget();
+            if self.remembers {
+                self.forget();
+            }
         }
     }
 
@@ -115,14 +126,14 @@ impl State {
             // command gets one of its own, so that it fails by itself.
             Err(_) if batch.len() > 1 => {
                 let alone = batch.chunks_mut(1).map(|one| match self.together(one) {
-                    Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(ended())),
+                    Ok(mut answers) => answers.pop().unwrap_or_else(|| Err(ended(self.name))),
                     Err(error) => Err(error),
                 });
                 alone.collect()
             }
             Err(error) => vec![Err(error)],
         };
-        self.tell_version();
+        (self.after)(&self.database);
         for (command, answer) in batch.drain(..).zip(answers) {
             let _caller_may_have_left = command.reply.send(answer);
         }
@@ -133,7 +144,8 @@ impl State {
         let now_us = self.data.now_us();
         let run = |commands: &mut [Command]| -> Result<Vec<Answer>, rusqlite::Error> {
             self.database.execute_batch("BEGIN IMMEDIATE")?;
-            let answers = commands.iter_mut().map(|command| one(&self.database, command, now_us));
+            let answers =
+                commands.iter_mut().map(|command| one(&self.database, self.name, command, now_us));
             let answers = answers.collect::<Result<_, _>>()?;
             self.database.execute_batch("COMMIT")?;
             Ok(answers)
@@ -142,22 +154,12 @@ impl State {
             if !self.database.is_autocommit()
                 && let Err(error) = self.database.execute_batch("ROLLBACK")
             {
-                tracing::error!(%error, "roll back control.db");
+                tracing::error!(%error, database = self.name, "roll back");
             }
-            store_error(&error)
+            store_error(self.name, &error)
         })?;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
-    }
-
-    fn tell_version(&self) {
-        let version = super::queries::version(&self.database);
-        match version {
-            Ok(version) => {
-                self.version.send_if_modified(|told| std::mem::replace(told, version) != version);
-            }
-            Err(error) => tracing::error!(%error, "read the version of control.db"),
-        }
     }
 
     fn forget(&mut self) {
@@ -170,15 +172,20 @@ impl State {
             (SELECT rowid FROM operations WHERE at_us < ?1 ORDER BY at_us LIMIT ?2)";
         let before_us = now_us.saturating_sub(REMEMBERED_US);
         if let Err(error) = self.database.execute(sql, params![before_us, FORGET_MOST]) {
-            tracing::warn!(%error, "forget old operations of control.db");
+            tracing::warn!(%error, database = self.name, "forget old operations");
         }
     }
 }
 
 /// Runs one command in its own savepoint. An error is one of SQLite's: the transaction is in doubt.
-fn one(database: &Connection, command: &mut Command, now_us: i64) -> rusqlite::Result<Answer> {
+fn one(
+    database: &Connection,
+    file: &str,
+    command: &mut Command,
+    now_us: i64,
+) -> rusqlite::Result<Answer> {
     let Some((tenant, op)) = &command.op else {
-        return in_savepoint(database, &mut command.work, now_us);
+        return in_savepoint(database, file, &mut command.work, now_us);
     };
     let (tenant, op) = (tenant.as_str(), op.to_string());
     if let Some((name, answer)) = recall(database, tenant, &op)? {
@@ -188,7 +195,7 @@ fn one(database: &Connection, command: &mut Command, now_us: i64) -> rusqlite::R
             Err(Error::Conflict(format!("operation {op} was already used to {name}")))
         });
     }
-    let answer = in_savepoint(database, &mut command.work, now_us)?;
+    let answer = in_savepoint(database, file, &mut command.work, now_us)?;
     let (outcome, text) = match &answer {
         Ok(answer) => ("done", answer),
         Err(Error::NotFound { what }) => ("not_found", what),
@@ -207,13 +214,22 @@ fn one(database: &Connection, command: &mut Command, now_us: i64) -> rusqlite::R
     Ok(answer)
 }
 
-fn in_savepoint(database: &Connection, work: &mut Work, now_us: i64) -> rusqlite::Result<Answer> {
+fn in_savepoint(
+    database: &Connection,
+    name: &str,
+    work: &mut Work,
+    now_us: i64,
+) -> rusqlite::Result<Answer> {
     database.prepare_cached("SAVEPOINT command")?.execute([])?;
     let answer = match work(database, now_us) {
         Ok(answer) => Ok(answer),
         Err(Failure::Refused(error)) => {
             database.prepare_cached("ROLLBACK TO command")?.execute([])?;
             Err(error)
+        }
+        Err(Failure::Unknown(what)) => {
+            database.prepare_cached("ROLLBACK TO command")?.execute([])?;
+            Err(Failure::Unknown(what).of(name))
         }
         Err(Failure::Sqlite(error)) => return Err(error),
     };

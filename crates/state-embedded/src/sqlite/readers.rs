@@ -15,15 +15,17 @@ const CONNECTIONS: usize = 4;
 
 pub(crate) struct Readers {
     path: PathBuf,
+    name: &'static str,
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Connection>>>,
 }
 
 impl Readers {
     /// Readers of the database at `path`; connections open when they are first needed.
-    pub(crate) fn new(path: &Path) -> Self {
+    pub(crate) fn new(path: &Path, name: &'static str) -> Self {
         Self {
             path: path.to_owned(),
+            name,
             permits: Arc::new(Semaphore::new(CONNECTIONS)),
             idle: Arc::new(Mutex::new(Vec::new())),
         }
@@ -54,8 +56,8 @@ impl Readers {
         };
         let answer = tokio::task::spawn_blocking(work).await;
         answer
-            .map_err(|error| Error::Unavailable(format!("read control.db: {error}")))?
-            .map_err(Error::from)
+            .map_err(|error| Error::Unavailable(format!("read {}: {error}", self.name)))?
+            .map_err(|failure| failure.of(self.name))
     }
 }
 
