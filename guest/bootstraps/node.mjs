@@ -204,10 +204,11 @@ globalThis.awslambda = {
   },
 };
 
-function contextOf(id, deadline, finish) {
+function contextOf(id, deadline, attempt, finish) {
   return {
     ...context,
     awsRequestId: id,
+    attempt,
     callbackWaitsForEmptyEventLoop: true,
     getRemainingTimeInMillis: () => Math.max(0, deadline - Date.now()),
     done: finish,
@@ -226,19 +227,18 @@ function eventRunner(handler) {
       at = end + 1;
       return found;
     };
-    const id = line(), deadline = Number(line());
-    line();
+    const id = line(), deadline = Number(line()), attempt = Number(line());
     const event = JSON.parse(text.slice(at));
     if (handler[STREAMS] === true) {
       const stream = new ResponseStream(call);
       const finished = new Promise((resolve, reject) => stream.once("finish", resolve).once("error", reject));
-      await handler(event, stream, contextOf(id, deadline, () => {}));
+      await handler(event, stream, contextOf(id, deadline, attempt, () => {}));
       if (!stream.writableEnded) stream.end();
       return finished;
     }
     const result = await new Promise((resolve, reject) => {
       const done = (error, value) => (error ? reject(error) : resolve(value));
-      const returned = handler(event, contextOf(id, deadline, done), done);
+      const returned = handler(event, contextOf(id, deadline, attempt, done), done);
       if (typeof returned?.then === "function") returned.then(resolve, reject);
       // One that takes a callback answers by it, whatever else it returns.
       else if (handler.length < 3) resolve(returned);

@@ -88,8 +88,9 @@ class Context:
     client_context = None
     tenant_id = None
 
-    def __init__(self, aws_request_id, deadline_ms):
+    def __init__(self, aws_request_id, deadline_ms, attempt):
         self.aws_request_id = aws_request_id
+        self.attempt = attempt
         self._deadline = deadline_ms / 1000
 
     def get_remaining_time_in_millis(self):
@@ -175,9 +176,9 @@ from_json = json.JSONDecoder().decode
 
 def serve(handler, call, payload):
     before = used()
-    aws_request_id, deadline, _, event = payload.split(b"\n", 3)
+    aws_request_id, deadline, attempt, event = payload.split(b"\n", 3)
     try:
-        context = Context(aws_request_id.decode(), int(deadline))
+        context = Context(aws_request_id.decode(), int(deadline), int(attempt))
         result = handler(from_json(event.decode()), context)
         try:
             encoded = to_json(result).encode()

@@ -20,10 +20,11 @@ module Mayfly
 
   # Lambda's context object.
   class Context
-    attr_reader :aws_request_id, :deadline_ms, :client_context, :identity
+    attr_reader :aws_request_id, :deadline_ms, :attempt, :client_context, :identity
 
-    def initialize(aws_request_id, deadline_ms)
+    def initialize(aws_request_id, deadline_ms, attempt)
       @aws_request_id = aws_request_id
+      @attempt = attempt
       @deadline_ms = deadline_ms
     end
 
@@ -179,9 +180,9 @@ module Mayfly
 
     def serve(handler, call, payload)
       before = used
-      aws_request_id, deadline, _, event = payload.force_encoding("UTF-8").split("\n", 4)
+      aws_request_id, deadline, attempt, event = payload.force_encoding("UTF-8").split("\n", 4)
       begin
-        context = Context.new(aws_request_id, deadline.to_i)
+        context = Context.new(aws_request_id, deadline.to_i, attempt.to_i)
         result = handler.call(event: JSON.parse(event, max_nesting: false), context: context)
         answer =
           begin

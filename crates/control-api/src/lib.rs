@@ -5,6 +5,7 @@
 
 mod commands;
 mod error;
+mod events;
 mod view;
 
 pub use commands::{
@@ -12,4 +13,5 @@ pub use commands::{
     FunctionSummary, ReleaseSummary, SecretSummary,
 };
 pub use error::Error;
+pub use events::{Event, Events};
 pub use view::{AppView, ReleaseView, Secrets, SharedView, View};

@@ -7,16 +7,26 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use mayfly_runtime_api::{Body, ReplyBody, ReplyStream};
-use mayfly_types::{Fault, InvocationId, Outcome};
+use mayfly_types::{Fault, InvocationId, Outcome, RevisionId};
+use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::functions::Permit;
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    pub(crate) revision: RevisionId,
+    pub(crate) outcome: Outcome,
+}
 
 /// What is known of an attempt when it ends.
 pub(crate) struct Attempt {
     pub(crate) id: InvocationId,
     pub(crate) tasks: Arc<tokio_tasks::Tasks>,
     pub(crate) permit: Permit,
+    /// Who wants to know.
+    pub(crate) told: Option<oneshot::Sender<Settled>>,
 }
 
 impl Attempt {
@@ -30,6 +40,10 @@ impl Attempt {
             memory_peak = outcome.memory_peak,
             "attempt ended"
         );
+        if let Some(told) = self.told {
+            let revision = self.permit.revision();
+            let _nobody_may_wait = told.send(Settled { revision, outcome: outcome.clone() });
+        }
         drop(self.permit);
     }
 }

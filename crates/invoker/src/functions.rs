@@ -94,6 +94,13 @@ impl Permit {
     }
 }
 
+impl Permit {
+    /// What it is a permit for.
+    pub(crate) fn revision(&self) -> RevisionId {
+        self.function.revision.id()
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         self.function.running.fetch_sub(1, Ordering::Relaxed);

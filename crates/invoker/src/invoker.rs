@@ -14,9 +14,10 @@ use mayfly_runtime_api::{
     Reply, Runtime, StartRequest, Target,
 };
 use mayfly_state_api::LogStore;
-use mayfly_types::{Fault, FaultCode, HandlerStyle, Revision, RuntimeKind};
+use mayfly_types::{AppKey, Fault, FaultCode, FunctionName, HandlerStyle, Revision, RuntimeKind};
+use tokio::sync::oneshot;
 
-use crate::answer::{self, Attempt, tokio_tasks::Tasks};
+use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
 use crate::functions::{Function, Functions, Permit};
 use crate::logs::FunctionLogs;
 
@@ -98,13 +99,26 @@ impl Invoker {
 #[async_trait]
 impl Invoke for Invoker {
     async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
+        self.run(invocation, None).await
+    }
+}
+
+impl Invoker {
+    /// Runs an invocation once; `told` has what that came to when the last of it has ended, and nothing when
+    /// it did not begin.
+    pub(crate) async fn run(
+        &self,
+        invocation: Invocation,
+        told: Option<oneshot::Sender<Settled>>,
+    ) -> Result<Answer, Fault> {
         let (revision, secrets) = self.shared.revision(&invocation.target)?;
         let function = self.shared.functions.get(&revision, secrets.generation);
         let limits = self.shared.parts.limits;
         let limit = revision.config().concurrency.unwrap_or(limits.function);
         let permit = Permit::take(&function, &self.shared.running, limit, limits.node)?;
         let instance = self.shared.instance(&function, &secrets).await?;
-        let attempt = Attempt { id: invocation.id, tasks: Arc::clone(&self.shared.tasks), permit };
+        let tasks = Arc::clone(&self.shared.tasks);
+        let attempt = Attempt { id: invocation.id, tasks, permit, told };
         let deadline = Instant::now() + revision.config().timeout.as_duration();
         let id = invocation.id;
         match (revision.style(), invocation.payload) {
@@ -125,6 +139,17 @@ impl Invoke for Invoker {
                 Ok(Answer::Http { head, body: Body::full(body) })
             }
         }
+    }
+
+    /// A revision of a function that is live.
+    pub(crate) fn live(&self, app: &AppKey, function: &FunctionName) -> Option<Arc<Revision>> {
+        let target = Target { app: app.clone(), function: function.clone(), release: None };
+        self.shared.revision(&target).ok().map(|(revision, _)| revision)
+    }
+
+    /// The node's own limits.
+    pub(crate) fn limits(&self) -> Limits {
+        self.shared.parts.limits
     }
 }
 
@@ -218,5 +243,5 @@ async fn event(
         time: SystemTime::now(),
     };
     let json = lambda::event_from_http(&request, &body, id, &context);
-    Ok(EventRequest { kind: "http".into(), json })
+    Ok(EventRequest { kind: "http".into(), json, attempt: 1 })
 }

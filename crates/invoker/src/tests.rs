@@ -111,6 +111,7 @@ fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revisi
         secrets: vec!["GIVEN".into()],
         egress: Vec::new(),
         written: Default::default(),
+        events: Default::default(),
     };
     Revision::new(app(), function(), Digest::of(code.as_bytes()), config, style)
 }
@@ -190,7 +191,7 @@ fn http(body: &'static str) -> Payload {
 }
 
 fn event(json: &'static str) -> Payload {
-    Payload::Event(EventRequest { kind: "invoke".into(), json: json.into() })
+    Payload::Event(EventRequest { kind: "invoke".into(), json: json.into(), attempt: 1 })
 }
 
 fn complete(text: &str) -> Result<Reply, Failure> {

@@ -159,6 +159,7 @@ impl FunctionSection {
                 cpu: self.cpu.is_some(),
                 disk: self.disk.is_some(),
             },
+            events: self.events.clone(),
         })
     }
 

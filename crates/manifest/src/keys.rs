@@ -40,7 +40,16 @@ pub(crate) const FUNCTION: Vocabulary = &[
     ("env", Enforced),
     ("secrets", Enforced),
     ("egress", Enforced),
+    ("async", Enforced),
     ("bindings", Later),
+];
+
+pub(crate) const ASYNC: Vocabulary = &[
+    ("attempts", Enforced),
+    ("max_age", Enforced),
+    ("backoff", Enforced),
+    ("on_success", Enforced),
+    ("on_failure", Enforced),
 ];
 
 // `auth` is enforced as far as it says "none"; its reader refuses the rest.

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mayfly_types::{AppName, ByteSize, FunctionName, Isolation, RuntimeKind, TimeSpan};
+use mayfly_types::{
+    AppName, AsyncConfig, ByteSize, FunctionName, Isolation, RuntimeKind, TimeSpan,
+};
 use toml::Spanned;
 
 use crate::problem::{ManifestErrors, Source};
@@ -77,6 +79,7 @@ pub struct FunctionSection {
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
     pub(crate) egress: Vec<Spanned<String>>,
+    pub(crate) events: AsyncConfig,
 }
 
 impl FunctionSection {
@@ -144,6 +147,11 @@ impl FunctionSection {
     /// Who it may call.
     pub fn egress(&self) -> impl Iterator<Item = &str> {
         self.egress.iter().map(|entry| entry.get_ref().as_str())
+    }
+
+    /// What becomes of events that nobody waits for.
+    pub fn events(&self) -> &AsyncConfig {
+        &self.events
     }
 }
 

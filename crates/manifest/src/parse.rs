@@ -1,5 +1,7 @@
 //! From text to [`Manifest`].
 
+mod events;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -56,7 +58,7 @@ pub fn parse(text: &str, file_name: &str) -> Result<Manifest, ManifestErrors> {
     top.check_keys(keys::TOP, "the manifest", &mut problems);
     schema(&top, &mut problems);
     let app = app(&top, &mut problems);
-    let (functions, named) = functions(&top, &mut problems);
+    let (functions, named) = functions(&top, app.as_ref(), &mut problems);
     let routes = routes(&top, &named, &mut problems);
     match app {
         Some(app) => problems.finish(Manifest { source, app, functions, routes }),
@@ -107,6 +109,7 @@ fn app(top: &Table<'_>, problems: &mut Problems) -> Option<AppName> {
 /// The functions, and the names of all that are there, with mistakes or without.
 fn functions(
     top: &Table<'_>,
+    app: Option<&AppName>,
     problems: &mut Problems,
 ) -> (BTreeMap<FunctionName, FunctionSection>, Vec<FunctionName>) {
     let mut functions = BTreeMap::new();
@@ -137,7 +140,7 @@ fn functions(
             }
         };
         named.extend(name.clone());
-        let section = function(key, value, problems);
+        let section = function(key, value, app, problems);
         if let (Some(name), Some(section)) = (name, section) {
             functions.insert(name, section);
         }
@@ -148,6 +151,7 @@ fn functions(
 fn function(
     key: Spanned<&str>,
     value: Value<'_>,
+    app: Option<&AppName>,
     problems: &mut Problems,
 ) -> Option<FunctionSection> {
     let name = key.get_ref();
@@ -192,6 +196,7 @@ fn function(
             .collect(),
         None => Vec::new(),
     };
+    let events = table.get("async").and_then(|value| events::read(value, name, app, problems));
     Some(FunctionSection {
         name: key.span(),
         code: code?,
@@ -207,6 +212,7 @@ fn function(
         env,
         secrets,
         egress,
+        events: events.unwrap_or_default(),
     })
 }
 

@@ -241,5 +241,6 @@ fn config(runtime: RuntimeKind, entry: &str) -> FunctionConfig {
         secrets: Vec::new(),
         egress: Vec::new(),
         written: Default::default(),
+        events: Default::default(),
     }
 }

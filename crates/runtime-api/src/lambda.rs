@@ -27,6 +27,9 @@ use crate::{Body, EventRequest, HttpRequest, ResponseHead, append_header};
 /// The header that tells an HTTP-only handler what kind of event it is given.
 pub const EVENT_HEADER: HeaderName = HeaderName::from_static("x-mayfly-event");
 
+/// Which attempt of its invocation an event comes with, from 1.
+pub const ATTEMPT_HEADER: HeaderName = HeaderName::from_static("x-mayfly-attempt");
+
 const DEFAULT: &str = "$default";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -156,6 +159,7 @@ pub fn http_from_event(event: &EventRequest) -> HttpRequest {
     headers.insert(HOST, HeaderValue::from_static("localhost"));
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(EVENT_HEADER, kind);
+    headers.insert(ATTEMPT_HEADER, HeaderValue::from(event.attempt));
     HttpRequest {
         method: Method::POST,
         url: "http://localhost/".to_owned(),
@@ -540,9 +544,10 @@ pub fn function_context(revision: &Revision) -> Value {
 
 /// The plain fields of Lambda's context object; `deadlineMs` is when the attempt must have ended, in
 /// milliseconds since 1970, for its remaining time.
-pub fn context(revision: &Revision, id: InvocationId, deadline: Instant) -> Value {
+pub fn context(revision: &Revision, id: InvocationId, attempt: u32, deadline: Instant) -> Value {
     let mut context = function_context(revision);
     context["awsRequestId"] = json!(id);
+    context["attempt"] = json!(attempt);
     context["deadlineMs"] = json!(deadline_ms(deadline));
     context
 }

@@ -45,6 +45,8 @@ pub struct EventRequest {
     pub kind: String,
     /// The event as JSON.
     pub json: Bytes,
+    /// Which attempt of its invocation this is, from 1.
+    pub attempt: u32,
 }
 
 /// Most headers of an answer, or of a request that a function makes. A map of them panics at 32,768, and

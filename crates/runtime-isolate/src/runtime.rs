@@ -11,6 +11,7 @@ use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
     Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, KeyedLock, LogLevel,
     LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
+    lambda,
 };
 use mayfly_types::{
     Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Outcome, OutcomeStatus,
@@ -288,20 +289,18 @@ impl JsInstance {
         match (style, payload) {
             (HandlerStyle::Fetch, Payload::Http(request)) => http(writer, request),
             (HandlerStyle::Event, Payload::Event(event)) => {
-                writer.bytes(&event.json).str(
-                    &mayfly_runtime_api::lambda::context(&self.revision, id, deadline).to_string(),
-                );
+                let context = lambda::context(&self.revision, id, event.attempt, deadline);
+                writer.bytes(&event.json).str(&context.to_string());
                 let len = event.json.len() as u64;
                 (writer.0, None, len)
             }
             (HandlerStyle::Fetch, Payload::Event(event)) => {
-                http(writer, mayfly_runtime_api::lambda::http_from_event(&event))
+                http(writer, lambda::http_from_event(&event))
             }
             (HandlerStyle::Event, Payload::Http(_)) => {
                 // The invoker translates; an empty event is all that a mistake there can cause.
-                writer.str("null").str(
-                    &mayfly_runtime_api::lambda::context(&self.revision, id, deadline).to_string(),
-                );
+                let context = lambda::context(&self.revision, id, 1, deadline);
+                writer.str("null").str(&context.to_string());
                 (writer.0, None, 0)
             }
         }

@@ -66,6 +66,7 @@ struct Current {
     lease: Lease,
     /// What is still to be given to the function.
     event: Option<Bytes>,
+    attempt: u32,
     answered: bool,
     /// Processor time of its sandbox when it was given to the function, in microseconds.
     cpu_us: u64,
@@ -178,6 +179,7 @@ impl Api {
             exchange: Arc::clone(exchange),
             lease,
             event: Some(event.json),
+            attempt: event.attempt,
             answered: false,
             cpu_us: 0,
         });
@@ -322,6 +324,7 @@ impl Api {
             .header("lambda-runtime-aws-request-id", current.exchange.id.to_string())
             .header("lambda-runtime-deadline-ms", lambda::deadline_ms(current.exchange.deadline()))
             .header("lambda-runtime-invoked-function-arn", &self.arn)
+            .header(lambda::ATTEMPT_HEADER, current.attempt)
             .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
             .body(Full::new(event))
             .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "no answer"))

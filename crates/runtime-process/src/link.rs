@@ -226,7 +226,7 @@ impl Link {
             Payload::Event(event) => {
                 exchange.gave(event.json.len());
                 let deadline_ms = lambda::deadline_ms(exchange.deadline());
-                let lines = format!("{}\n{deadline_ms}\n\n", exchange.id);
+                let lines = format!("{}\n{deadline_ms}\n{}\n", exchange.id, event.attempt);
                 let parts = [lines.as_bytes(), &event.json];
                 frames::add(&mut self.outgoing(), Kind::Event, number, &parts);
             }

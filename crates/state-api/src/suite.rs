@@ -23,8 +23,8 @@ pub mod queue;
 use std::collections::BTreeMap;
 
 use mayfly_types::{
-    AppKey, AppName, ByteSize, Digest, FunctionConfig, FunctionName, HandlerStyle, InvocationId,
-    Isolation, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+    AppKey, AppName, AsyncConfig, ByteSize, Digest, FunctionConfig, FunctionName, HandlerStyle,
+    InvocationId, Isolation, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
 };
 
 pub use faults::{Faulty, Plan, until_answered};
@@ -61,6 +61,7 @@ pub fn revision(app: &AppKey, name: &str, code: &str) -> Revision {
         secrets: vec!["API_KEY".into()],
         egress: vec!["api.example.com:443".into()],
         written: WrittenLimits::default(),
+        events: AsyncConfig { attempts: 5, ..AsyncConfig::default() },
     };
     let digest = Digest::of(code.as_bytes());
     Revision::new(app.clone(), function(name), digest, config, HandlerStyle::Fetch)

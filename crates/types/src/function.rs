@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AppKey, ByteSize, Digest, FunctionName, ParseDigestError, TimeSpan};
+use crate::{AppKey, AppName, ByteSize, Digest, FunctionName, ParseDigestError, TimeSpan};
 
 /// The adapter for a language or an ABI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -82,6 +82,50 @@ pub struct WrittenLimits {
     pub disk: bool,
 }
 
+/// Where what became of an event goes: a function of the same tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// The app.
+    pub app: AppName,
+    /// The function.
+    pub function: FunctionName,
+}
+
+/// What becomes of events that nobody waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsyncConfig {
+    /// Most attempts that may fail by the function's own fault.
+    pub attempts: u32,
+    /// How long after it was due an event is tried.
+    pub max_age: TimeSpan,
+    /// How long the first retry waits, more or less; each later one waits twice as long.
+    pub backoff: TimeSpan,
+    /// Who is told of an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<Destination>,
+    /// Who is told of an event that is tried no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<Destination>,
+}
+
+impl Default for AsyncConfig {
+    fn default() -> Self {
+        Self {
+            attempts: 3,
+            max_age: TimeSpan::seconds(6 * 3600),
+            backoff: TimeSpan::seconds(10),
+            on_success: None,
+            on_failure: None,
+        }
+    }
+}
+
+impl AsyncConfig {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A function's configuration as its manifest states it, defaults filled in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionConfig {
@@ -120,6 +164,9 @@ pub struct FunctionConfig {
     /// Which limits stand in the manifest.
     #[serde(default)]
     pub written: WrittenLimits,
+    /// What becomes of events that nobody waits for.
+    #[serde(default, rename = "async", skip_serializing_if = "AsyncConfig::is_default")]
+    pub events: AsyncConfig,
 }
 
 /// Names one revision. It is a digest of what the revision is, so an unchanged function keeps its

@@ -14,7 +14,8 @@ mod units;
 
 pub use fault::{Blame, Fault, FaultCode};
 pub use function::{
-    FunctionConfig, HandlerStyle, Isolation, Revision, RevisionId, RuntimeKind, WrittenLimits,
+    AsyncConfig, Destination, FunctionConfig, HandlerStyle, Isolation, Revision, RevisionId,
+    RuntimeKind, WrittenLimits,
 };
 pub use ids::{Digest, InvocationId, OperationId, ParseDigestError};
 pub use names::{AccountId, AppKey, AppName, FunctionName, FunctionPath, NameError, TenantName};

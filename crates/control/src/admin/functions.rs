@@ -65,7 +65,7 @@ pub(super) async fn invoke(
     let json = event(collect(body, EVENT).await?)?;
     let id = InvocationId::new();
     let target = Target { app: AppKey::new(caller.tenant, app), function, release: None };
-    let payload = Payload::Event(EventRequest { kind, json });
+    let payload = Payload::Event(EventRequest { kind, json, attempt: 1 });
     let answer = state.invoke.invoke(Invocation { id, target, payload }).await;
     let told = match answer {
         Ok(Answer::Event(json)) => of_event(id, &json),

@@ -46,6 +46,7 @@ fn what_is_not_written_has_the_contracts_defaults() {
             secrets: Vec::new(),
             egress: Vec::new(),
             written: WrittenLimits::default(),
+            events: mayfly_types::AsyncConfig::default(),
         }
     );
     let config = resolve("memory = \"128MB\"", &["index.js"]).unwrap();

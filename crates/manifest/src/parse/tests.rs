@@ -320,3 +320,47 @@ fn a_manifest_that_means_harm_costs_little() {
         ["1:1 a manifest has at most 256 KB -- divide the app into several"]
     );
 }
+
+#[test]
+fn what_becomes_of_events_is_written_in_a_table_of_its_own() {
+    let text = "app = \"a\"\n[functions.f]\ncode = \"f.js\"\n[functions.f.async]\nattempts = 5\n\
+        max_age = \"48h\"\nbackoff = \"500ms\"\non_success = \"function:done\"\n\
+        on_failure = \"function:ops/alert\"\n";
+    let manifest = parse(text, "mayfly.toml").unwrap();
+    let events = manifest.functions()["f"].events();
+    assert_eq!((events.attempts, events.max_age), (5, TimeSpan::seconds(48 * 3600)));
+    assert_eq!(events.backoff, TimeSpan::millis(500));
+    let named = |app: &str, function: &str| {
+        Some(mayfly_types::Destination {
+            app: app.parse().unwrap(),
+            function: function.parse().unwrap(),
+        })
+    };
+    assert_eq!(events.on_success, named("a", "done"));
+    assert_eq!(events.on_failure, named("ops", "alert"));
+    let plain = parse("app = \"a\"\n[functions.f]\ncode = \"f.js\"\n", "mayfly.toml").unwrap();
+    assert_eq!(*plain.functions()["f"].events(), mayfly_types::AsyncConfig::default());
+}
+
+#[test]
+fn what_becomes_of_events_is_bounded_and_comes_to_an_end() {
+    let wrong = |line: &str| in_function(&format!("[functions.f.async]\n{line}")).join("\n");
+    let cases = [
+        ("attempts = 0", "5:12 `attempts` is from 1 to"),
+        ("attempts = 101", "5:12 `attempts` is from 1 to 100, not 101 -- leave it out for 3"),
+        ("max_age = \"337h\"", "5:11 `max_age` is from 1ms to 336h, not 337h"),
+        ("backoff = 3", "5:11 `backoff` needs a unit -- write \"3s\""),
+        (
+            "on_failure = \"alert\"",
+            "5:14 `on_failure` names no function -- write \"function:NAME\"",
+        ),
+        ("on_failure = \"function:a b\"", "5:14 "),
+        ("on_success = \"function:f\"", "5:14 `on_success` of `f` is `f` itself"),
+        ("on_success = \"function:a/f\"", "5:14 `on_success` of `f` is `f` itself"),
+        ("retries = 3", "5:1 "),
+    ];
+    for (line, expected) in cases {
+        let told = wrong(line);
+        assert!(told.starts_with(expected), "{line}: {told}");
+    }
+}

@@ -17,8 +17,9 @@ use mayfly_runtime_api::{
 use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions, Starter};
 use mayfly_types::{
-    AppKey, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId,
-    Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan, WrittenLimits,
+    AppKey, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle,
+    InvocationId, Isolation, Outcome, OutcomeStatus, Revision, RuntimeKind, TenantName, TimeSpan,
+    WrittenLimits,
 };
 
 struct Code(PathBuf);
@@ -131,6 +132,7 @@ pub(crate) async fn function_of(
         secrets: Vec::new(),
         egress: Vec::new(),
         written: WrittenLimits::default(),
+        events: AsyncConfig::default(),
     };
     change(&mut config);
     Function { runtime, config, code, lines: Arc::default(), limited, _directory: directory }
@@ -206,7 +208,8 @@ impl Function {
         instance: &Arc<dyn Instance>,
         json: &str,
     ) -> Result<Reply, Failure> {
-        let event = EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()) };
+        let event =
+            EventRequest { kind: "invoke".into(), json: Bytes::from(json.to_owned()), attempt: 1 };
         Arc::clone(instance).run(self.call(Payload::Event(event))).await
     }
 

@@ -1,0 +1,317 @@
+//! What leases events and runs them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mayfly_control_api::{Error, Event, Events};
+use mayfly_state_api::{
+    Accepted, Completion, Error as StateError, InvocationRecord, InvocationStatus, Lease,
+    NewInvocation, Redrive, Then,
+};
+use mayfly_types::{AppKey, AsyncConfig, FunctionName, InvocationId, TenantName};
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+
+use super::lanes::{Lane, Lanes};
+use super::policy::{self, Came};
+use super::{EventParts, attempt};
+use crate::Invoker;
+use crate::answer::tokio_tasks::Tasks;
+
+/// How long a lease holds, in microseconds, and how often it is extended.
+const LEASE_US: i64 = 60_000_000;
+const EXTEND: Duration = Duration::from_secs(20);
+/// How often what was kept long enough is forgotten, and how much of it at once.
+const FORGET: Duration = Duration::from_secs(10);
+const FORGOTTEN_AT_ONCE: usize = 1_000;
+/// Longest time to sleep: the clock may be set meanwhile.
+const NAP: Duration = Duration::from_secs(1);
+/// How long to wait after the queue failed, in microseconds.
+const PAUSE_US: i64 = 1_000_000;
+/// The same for the end of an attempt, which is not given up: at first, and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// Dead letters that are queued again in one step.
+const REDRIVEN_AT_ONCE: usize = 1_000;
+
+/// Runs functions on the events of a queue.
+pub struct Dispatcher {
+    shared: Arc<Shared>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    parts: EventParts,
+    invoker: Invoker,
+    lanes: Mutex<Lanes>,
+    /// What is being tried, with the fences of its leases.
+    held: Mutex<HashMap<InvocationId, u64>>,
+    wake: Notify,
+    stopping: AtomicBool,
+    tasks: Arc<Tasks>,
+}
+
+impl Dispatcher {
+    /// Starts to run what the queue has.
+    ///
+    /// # Errors
+    /// When the queue cannot be read.
+    pub async fn start(parts: EventParts, invoker: Invoker) -> Result<Self, Error> {
+        let shared = Arc::new(Shared {
+            parts,
+            invoker,
+            lanes: Mutex::default(),
+            held: Mutex::default(),
+            wake: Notify::new(),
+            stopping: AtomicBool::new(false),
+            tasks: Arc::default(),
+        });
+        shared.look().await?;
+        let loops = vec![
+            tokio::spawn(Arc::clone(&shared).dispatch()),
+            tokio::spawn(Arc::clone(&shared).extend()),
+            tokio::spawn(Arc::clone(&shared).forget()),
+        ];
+        Ok(Self { shared, loops })
+    }
+
+    /// What takes events.
+    pub fn events(&self) -> Arc<dyn Events> {
+        Arc::clone(&self.shared) as Arc<dyn Events>
+    }
+
+    /// Begins no more attempts and waits for those that run. One that is cut off is tried again by the next
+    /// process.
+    pub async fn drain(&self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        self.shared.wake.notify_one();
+        self.shared.tasks.wait().await;
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for one in &self.loops {
+            one.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn now_us(&self) -> i64 {
+        (self.parts.clock)()
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, Lanes> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<InvocationId, u64>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, lane: &Lane, due_us: i64) {
+        self.lanes().note(lane, due_us, self.now_us());
+        self.wake.notify_one();
+    }
+
+    /// Finds out which functions have events.
+    async fn look(&self) -> Result<(), StateError> {
+        for backlog in self.parts.queue.backlogs().await? {
+            self.note(&(backlog.app, backlog.function), backlog.due_us);
+        }
+        Ok(())
+    }
+
+    /// Most attempts of a function at once.
+    fn limit(&self, lane: &Lane) -> usize {
+        let live = self.invoker.live(&lane.0, &lane.1);
+        let written = live.and_then(|revision| revision.config().concurrency);
+        written.unwrap_or(self.invoker.limits().function) as usize
+    }
+
+    async fn dispatch(self: Arc<Self>) {
+        while !self.stopping.load(Ordering::SeqCst) {
+            let (now_us, most) = (self.now_us(), self.parts.limits.at_once as usize);
+            loop {
+                let next = self.lanes().next(now_us, most, |lane| self.limit(lane));
+                let Some((lane, places)) = next else { break };
+                self.tasks.spawn(Arc::clone(&self).lease(lane, places));
+            }
+            let due_us = self.lanes().first_due();
+            let wait = due_us.map_or(NAP, |due_us| {
+                let wait = u64::try_from(due_us.saturating_sub(now_us)).unwrap_or(0);
+                Duration::from_micros(wait).min(NAP)
+            });
+            let _woken_or_time = tokio::time::timeout(wait, self.wake.notified()).await;
+        }
+    }
+
+    async fn lease(self: Arc<Self>, lane: Lane, places: usize) {
+        let leased = self.parts.queue.lease(&lane.0, &lane.1, places, LEASE_US).await;
+        let (leases, next_due_us) = match leased {
+            Ok(leased) => leased,
+            Err(error) => {
+                tracing::warn!(%error, "lease events");
+                (Vec::new(), Some(self.now_us().saturating_add(PAUSE_US)))
+            }
+        };
+        self.lanes().leased(&lane, places, leases.len(), next_due_us, self.now_us());
+        for lease in leases {
+            self.held().insert(lease.id, lease.fence);
+            self.tasks.spawn(Arc::clone(&self).attempt(lane.clone(), lease));
+        }
+        self.wake.notify_one();
+    }
+
+    async fn attempt(self: Arc<Self>, lane: Lane, lease: Lease) {
+        let live = self.invoker.live(&lane.0, &lane.1);
+        let config = live.map(|revision| revision.config().events.clone()).unwrap_or_default();
+        let started_us = self.now_us();
+        let given_up = |fault| {
+            let keep_us = policy::micros(self.parts.limits.keep_failed);
+            Then::Failed { fault, keep_us, send: None }
+        };
+        let (attempt, then) = if lease.lost >= policy::MOST_LOST {
+            (None, given_up(policy::lost(lease.lost)))
+        } else if started_us > lease.expires_us {
+            (None, given_up(policy::expired(config.max_age)))
+        } else {
+            let (came, record) = attempt::run(&self.invoker, &lane, &lease, started_us).await;
+            (record, self.then(&came, &lease, &config))
+        };
+        let completion = Completion { id: lease.id, fence: lease.fence, attempt, then };
+        self.complete(&lane, completion).await;
+        self.held().remove(&lease.id);
+        self.lanes().ended(&lane, self.now_us());
+        self.wake.notify_one();
+    }
+
+    fn then(&self, came: &Came, lease: &Lease, config: &AsyncConfig) -> Then {
+        let jitter = rand::random();
+        policy::then(came, lease, config, &self.parts.limits, self.now_us(), jitter)
+    }
+
+    /// Writes down how an attempt ended: until that is done it goes on being this node's.
+    async fn complete(&self, lane: &Lane, completion: Completion) {
+        let mut pause = AGAIN.0;
+        loop {
+            match self.parts.queue.complete(completion.clone()).await {
+                Ok(status) => {
+                    let due_us = match &completion.then {
+                        Then::Retry { due_us, .. } | Then::PutBack { due_us } => Some(*due_us),
+                        _ => None,
+                    };
+                    if let (InvocationStatus::Queued, Some(due_us)) = (status, due_us) {
+                        self.note(lane, due_us);
+                    }
+                    return;
+                }
+                // Another has it, or its app was deleted.
+                Err(StateError::Conflict(_) | StateError::NotFound { .. }) => return,
+                Err(error) => {
+                    tracing::warn!(%error, invocation = %completion.id, "end an attempt");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(AGAIN.1);
+                }
+            }
+        }
+    }
+
+    async fn extend(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(EXTEND);
+        loop {
+            interval.tick().await;
+            let held: Vec<_> = self.held().iter().map(|(id, fence)| (*id, *fence)).collect();
+            if held.is_empty() {
+                continue;
+            }
+            if let Err(error) = self.parts.queue.extend(&held, LEASE_US).await {
+                tracing::warn!(%error, "extend leases of events");
+            }
+        }
+    }
+
+    async fn forget(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(FORGET);
+        loop {
+            interval.tick().await;
+            let forgotten = loop {
+                match self.parts.queue.forget(FORGOTTEN_AT_ONCE).await {
+                    Ok(FORGOTTEN_AT_ONCE..) => {}
+                    other => break other,
+                }
+            };
+            // Leases that ran out are queued again.
+            let looked = match forgotten {
+                Ok(_) => self.look().await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = looked {
+                tracing::warn!(%error, "keep the queue of events tidy");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Events for Shared {
+    async fn accept(&self, event: Event) -> Result<InvocationId, Error> {
+        let Event { id, app, function, kind, json, due_us, key } = event;
+        let live = self
+            .invoker
+            .live(&app, &function)
+            .ok_or_else(|| Error::NotFound { what: format!("function {}/{function}", app.app) })?;
+        let new = NewInvocation {
+            id,
+            app: app.clone(),
+            function: function.clone(),
+            kind,
+            payload: json.into(),
+            due_us: due_us.unwrap_or(0),
+            max_age_us: policy::micros(live.config().events.max_age.as_duration()),
+            key,
+        };
+        match self.parts.queue.accept(new).await? {
+            Accepted::Queued { due_us } => {
+                self.note(&(app, function), due_us);
+                Ok(id)
+            }
+            Accepted::Known(id) => Ok(id),
+            Accepted::Differs => {
+                let text = "this Idempotency-Key was given with another event";
+                Err(Error::Conflict(text.into()))
+            }
+        }
+    }
+
+    async fn cancel(
+        &self,
+        tenant: &TenantName,
+        id: InvocationId,
+    ) -> Result<InvocationRecord, Error> {
+        Ok(self.parts.queue.cancel(tenant, id).await?)
+    }
+
+    async fn redrive(
+        &self,
+        app: &AppKey,
+        function: &FunctionName,
+        which: &Redrive,
+    ) -> Result<usize, Error> {
+        let mut all = 0;
+        loop {
+            let some = self.parts.queue.redrive(app, function, which, REDRIVEN_AT_ONCE).await?;
+            if some > 0 {
+                self.note(&(app.clone(), function.clone()), self.now_us());
+            }
+            all += some;
+            if some < REDRIVEN_AT_ONCE {
+                return Ok(all);
+            }
+        }
+    }
+}
