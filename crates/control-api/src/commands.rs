@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use mayfly_state_api::{ByteReader, GoLive, LogLine, LogQuery};
+use bytes::Bytes;
+use mayfly_state_api::{
+    ByteReader, GoLive, InvocationQuery, InvocationRecord, LogLine, LogQuery, Redrive,
+};
 use mayfly_types::{
-    AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, Revision, Route, TenantName,
+    AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber, Revision, Route,
+    TenantName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +137,25 @@ pub struct SecretSummary {
     pub updated_us: i64,
 }
 
+/// An event that somebody sends and does not wait for.
+#[derive(Debug, Clone)]
+pub struct SendRequest {
+    /// The invocation's id.
+    pub id: InvocationId,
+    /// The app.
+    pub app: AppName,
+    /// The function.
+    pub function: FunctionName,
+    /// What kind of event it is.
+    pub kind: String,
+    /// The event as JSON.
+    pub json: Bytes,
+    /// No attempt begins before this, in UTC microseconds since 1970; `None` is now.
+    pub due_us: Option<i64>,
+    /// The caller's own name for the request.
+    pub key: Option<String>,
+}
+
 /// The commands and queries behind every API. The caller's tenant bounds what each can see.
 #[async_trait]
 pub trait Control: Send + Sync {
@@ -222,6 +245,33 @@ pub trait Control: Send + Sync {
     ) -> Result<(), Error>;
     /// An app's secrets, without their values.
     async fn secrets(&self, caller: &Caller, app: &AppName) -> Result<Vec<SecretSummary>, Error>;
+
+    /// Takes an event: it is on disk when this returns. Answers the invocation's id; of an event whose key
+    /// the caller gave before, the one that has it.
+    async fn send(&self, caller: &Caller, request: SendRequest) -> Result<InvocationId, Error>;
+    /// One invocation that nobody waited for.
+    async fn invocation(
+        &self,
+        caller: &Caller,
+        id: InvocationId,
+    ) -> Result<InvocationRecord, Error>;
+    /// Invocations of a function that nobody waited for, the newest first. The query's tenant is replaced by
+    /// the caller's.
+    async fn invocations(
+        &self,
+        caller: &Caller,
+        query: InvocationQuery,
+    ) -> Result<Vec<InvocationRecord>, Error>;
+    /// Cancels an invocation.
+    async fn cancel(&self, caller: &Caller, id: InvocationId) -> Result<InvocationRecord, Error>;
+    /// Queues dead letters of a function again, and answers how many.
+    async fn redrive(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        function: &FunctionName,
+        which: Redrive,
+    ) -> Result<usize, Error>;
 
     /// Lines of the caller's functions, with the position to go on from. The query's tenant is
     /// replaced by the caller's. With `wait`, an empty answer is given only after that long.

@@ -10,7 +10,7 @@ mod view;
 
 pub use commands::{
     AppSummary, Caller, Control, DeployRequest, Deployed, DeployedCode, FunctionDetail,
-    FunctionSummary, ReleaseSummary, SecretSummary,
+    FunctionSummary, ReleaseSummary, SecretSummary, SendRequest,
 };
 pub use error::Error;
 pub use events::{Event, Events};

@@ -10,6 +10,7 @@ mod bootstrap;
 mod bounded;
 mod deploy;
 mod follower;
+mod invocations;
 mod live;
 mod load;
 mod logs;

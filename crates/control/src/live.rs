@@ -88,6 +88,7 @@ impl ControlService {
         // A late repetition deletes nothing of an app that was made since.
         if self.parts.store.app(app).await?.is_none() {
             self.parts.logs.delete_app(app).await?;
+            self.parts.queue.delete_app(app).await?;
         }
         Ok(())
     }

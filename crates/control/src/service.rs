@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_control_api::{
-    AppSummary, Caller, Control, DeployRequest, Deployed, Error, FunctionDetail, ReleaseSummary,
-    SecretSummary,
+    AppSummary, Caller, Control, DeployRequest, Deployed, Error, Events, FunctionDetail,
+    ReleaseSummary, SecretSummary, SendRequest,
 };
 use mayfly_runtime_api::Runtime;
-use mayfly_state_api::{ArtifactStore, ByteReader, ControlStore, LogLine, LogQuery, LogStore};
+use mayfly_state_api::{
+    ArtifactStore, ByteReader, ControlStore, InvocationQuery, InvocationQueue, InvocationRecord,
+    LogLine, LogQuery, LogStore, Redrive,
+};
 use mayfly_types::{
-    AppKey, AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, RuntimeKind,
+    AppKey, AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber,
+    RuntimeKind,
 };
 
 use crate::bounded::Bounded;
@@ -66,6 +70,10 @@ pub struct ControlParts {
     pub artifacts: Arc<dyn ArtifactStore>,
     /// Lines of functions.
     pub logs: Arc<dyn LogStore>,
+    /// Invocations that nobody waits for.
+    pub queue: Arc<dyn InvocationQueue>,
+    /// Takes events for them.
+    pub events: Arc<dyn Events>,
     /// The runtimes that this node has.
     pub runtimes: Arc<BTreeMap<RuntimeKind, Arc<dyn Runtime>>>,
     /// Seals secrets.
@@ -229,6 +237,41 @@ impl Control for ControlService {
 
     async fn secrets(&self, caller: &Caller, app: &AppName) -> Result<Vec<SecretSummary>, Error> {
         self.list_secrets(&key(caller, app)).await
+    }
+
+    async fn send(&self, caller: &Caller, request: SendRequest) -> Result<InvocationId, Error> {
+        self.send_event(caller, request).await
+    }
+
+    async fn invocation(
+        &self,
+        caller: &Caller,
+        id: InvocationId,
+    ) -> Result<InvocationRecord, Error> {
+        let found = self.parts.queue.invocation(&caller.tenant, id).await?;
+        found.ok_or_else(|| Error::NotFound { what: format!("invocation {id}") })
+    }
+
+    async fn invocations(
+        &self,
+        caller: &Caller,
+        query: InvocationQuery,
+    ) -> Result<Vec<InvocationRecord>, Error> {
+        self.list_invocations(caller, query).await
+    }
+
+    async fn cancel(&self, caller: &Caller, id: InvocationId) -> Result<InvocationRecord, Error> {
+        self.parts.events.cancel(&caller.tenant, id).await
+    }
+
+    async fn redrive(
+        &self,
+        caller: &Caller,
+        app: &AppName,
+        function: &FunctionName,
+        which: Redrive,
+    ) -> Result<usize, Error> {
+        self.queue_again(&key(caller, app), function, which).await
     }
 
     async fn logs(

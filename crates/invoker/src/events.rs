@@ -41,6 +41,8 @@ pub struct EventLimits {
     pub keep_failed: Duration,
     /// Largest answer that is kept, in bytes.
     pub result: usize,
+    /// How long a lease holds. A node that is gone keeps its events for so long.
+    pub lease: Duration,
 }
 
 impl Default for EventLimits {
@@ -50,6 +52,7 @@ impl Default for EventLimits {
             keep_succeeded: Duration::from_secs(24 * 3600),
             keep_failed: Duration::from_secs(14 * 24 * 3600),
             result: 256 << 10,
+            lease: Duration::from_secs(60),
         }
     }
 }

@@ -17,7 +17,7 @@ use mayfly_runtime_api::{
 };
 use mayfly_state_api::{Error, LogLine, LogQuery, LogStore};
 use mayfly_types::{
-    AppKey, AppName, ByteSize, Digest, Fault, FaultCode, FunctionConfig, FunctionName,
+    AppKey, AppName, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, FunctionName,
     HandlerStyle, InvocationId, Isolation, Outcome, OutcomeStatus, ReleaseNumber, Revision,
     RuntimeKind, TenantName, TimeSpan,
 };
@@ -74,7 +74,7 @@ impl LogStore for NoLogs {
     }
 }
 
-fn outcome() -> Outcome {
+pub(crate) fn outcome() -> Outcome {
     Outcome {
         status: OutcomeStatus::Ok,
         cold: false,
@@ -87,15 +87,24 @@ fn outcome() -> Outcome {
     }
 }
 
-fn app() -> AppKey {
+pub(crate) fn app() -> AppKey {
     AppKey::new(TenantName::fallback(), AppName::new("app").unwrap())
 }
 
-fn function() -> FunctionName {
+pub(crate) fn function() -> FunctionName {
     FunctionName::new("f").unwrap()
 }
 
 fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revision {
+    revision_with(style, concurrency, code, Default::default())
+}
+
+pub(crate) fn revision_with(
+    style: HandlerStyle,
+    concurrency: Option<u32>,
+    code: &str,
+    events: AsyncConfig,
+) -> Revision {
     let config = FunctionConfig {
         runtime: RuntimeKind::Js,
         entry: "index.js".into(),
@@ -111,7 +120,7 @@ fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revisi
         secrets: vec!["GIVEN".into()],
         egress: Vec::new(),
         written: Default::default(),
-        events: Default::default(),
+        events,
     };
     Revision::new(app(), function(), Digest::of(code.as_bytes()), config, style)
 }
@@ -122,7 +131,7 @@ fn secrets(generation: u64) -> Arc<Secrets> {
     Arc::new(Secrets { generation, values: Arc::new(values) })
 }
 
-fn release(number: u64, revision: Revision) -> Arc<ReleaseView> {
+pub(crate) fn release(number: u64, revision: Revision) -> Arc<ReleaseView> {
     Arc::new(ReleaseView {
         number: ReleaseNumber(number),
         routes: RouteTable::default(),
@@ -130,13 +139,13 @@ fn release(number: u64, revision: Revision) -> Arc<ReleaseView> {
     })
 }
 
-struct World {
-    invoker: Invoker,
+pub(crate) struct World {
+    pub(crate) invoker: Invoker,
     runtime: Arc<Fake>,
     view: SharedView,
 }
 
-fn world(
+pub(crate) fn world(
     live: Vec<(u32, Arc<ReleaseView>)>,
     handler: impl Fn(Call) -> Result<Reply, Failure> + Send + Sync + 'static,
 ) -> World {
@@ -156,7 +165,7 @@ fn world(
 }
 
 impl World {
-    fn show(&self, live: Vec<(u32, Arc<ReleaseView>)>, generation: u64) {
+    pub(crate) fn show(&self, live: Vec<(u32, Arc<ReleaseView>)>, generation: u64) {
         let app_view = AppView { key: app(), live, secrets: secrets(generation) };
         let mut view = View::default();
         view.apps.insert(app(), Arc::new(app_view));
@@ -194,7 +203,7 @@ fn event(json: &'static str) -> Payload {
     Payload::Event(EventRequest { kind: "invoke".into(), json: json.into(), attempt: 1 })
 }
 
-fn complete(text: &str) -> Result<Reply, Failure> {
+pub(crate) fn complete(text: &str) -> Result<Reply, Failure> {
     let head = ResponseHead { status: http::StatusCode::OK, headers: http::HeaderMap::new() };
     let body = ReplyBody::Complete(Bytes::copy_from_slice(text.as_bytes()), outcome());
     Ok(Reply::Http { head, body })

@@ -254,8 +254,8 @@ pub enum Redrive {
 /// Keeps invocations that nobody waits for.
 ///
 /// What a method did is durable when it returns. A lease is valid until its time is over, or until the store
-/// is opened anew where one process has it alone; then another is handed out, with a higher fence. Times are
-/// of the store's clock.
+/// is opened anew where one process has it alone; then another is handed out, with a higher fence. What was
+/// lost so more than once is spread over time. Times are of the store's clock.
 #[async_trait]
 pub trait InvocationQueue: Send + Sync {
     /// Takes an event.

@@ -1,6 +1,7 @@
 //! Functions, and running them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
@@ -8,20 +9,26 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::HeaderMap;
-use http::header::CONTENT_TYPE;
-use mayfly_control_api::{Caller, FunctionDetail};
+use http::header::{CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use mayfly_control_api::{Caller, FunctionDetail, SendRequest};
 use mayfly_runtime_api::{Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target};
-use mayfly_types::{AppKey, AppName, Fault, FaultCode, FunctionName, InvocationId};
-use serde::Serialize;
+use mayfly_types::{AppKey, AppName, Fault, FaultCode, FunctionName, InvocationId, TimeSpan};
 use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::error::{ApiError, Failure, INVOCATION_ID};
-use super::extract::{Names, collect};
+use super::extract::{Names, Params, collect};
 use super::{AdminState, schema};
 
 /// Most bytes of an event, and of an answer.
 const EVENT: usize = 6 << 20;
+/// Longest name that a caller gives a request.
+const LONGEST_KEY: usize = 255;
+/// How far ahead an event may be due.
+const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Longest name of a kind of event.
 const LONGEST_KIND: usize = 64;
 
@@ -42,28 +49,83 @@ pub(super) async fn show(
     Ok(axum::Json(state.control.function(&caller, &app, &function).await?))
 }
 
-/// Runs a function on an event and waits for what comes of it.
+/// Whether the caller waits, and when to begin.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    #[serde(default)]
+    mode: Mode,
+    delay: Option<TimeSpan>,
+    at: Option<Timestamp>,
+}
+
+#[derive(Deserialize, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Mode {
+    #[default]
+    Sync,
+    Async,
+}
+
+/// An event that was taken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Taken {
+    /// The invocation; of an `Idempotency-Key` that was given before, the one that has it.
+    #[schema(value_type = String)]
+    invocation_id: InvocationId,
+}
+
+/// Runs a function on an event, and waits for what comes of it unless `mode` is `async`.
 #[utoipa::path(post, path = "/v1/apps/{app}/functions/{function}/invocations",
     tag = "functions", operation_id = "invoke_function",
     params(
         ("app" = String, Path, description = "The app"),
         ("function" = String, Path, description = "The function"),
-        ("x-mayfly-event" = Option<String>, Header, description = "The kind of event: `invoke`")),
+        ("mode" = Option<String>, Query,
+            description = "`sync` waits for the answer; `async` answers 202 once the event is on disk"),
+        ("delay" = Option<String>, Query,
+            description = "With `async`: no attempt begins before so long, as `10s`"),
+        ("at" = Option<String>, Query, format = DateTime,
+            description = "With `async`: no attempt begins before this time of RFC 3339"),
+        ("x-mayfly-event" = Option<String>, Header, description = "The kind of event: `invoke`"),
+        ("idempotency-key" = Option<String>, Header,
+            description = "With `async`: what makes a repetition of this request known for 24 hours")),
     request_body(content = Option<serde_json::Value>,
         description = "The event: any JSON; nothing is null"),
     responses(
         (status = 200, description = "It answered", body = schema::Invoked),
+        (status = 202, description = "The event is on disk", body = Taken),
         (status = "default", description = "It failed", body = Failure)))]
 pub(super) async fn invoke(
     State(state): State<Arc<AdminState>>,
     Extension(caller): Extension<Caller>,
     Names((app, function)): Names<(AppName, FunctionName)>,
+    Params(how): Params<How>,
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let kind = kind(&parts.headers)?;
+    let key = key(&parts.headers)?;
     let json = event(collect(body, EVENT).await?)?;
     let id = InvocationId::new();
+    if how.mode == Mode::Async {
+        let due_us = how.due_us()?;
+        let request = SendRequest { id, app, function, kind, json, due_us, key };
+        let id = state.control.send(&caller, request).await?;
+        let location = format!("/v1/invocations/{id}");
+        let headers = [(LOCATION, location), (INVOCATION_ID, id.to_string())];
+        let told = axum::Json(Taken { invocation_id: id });
+        return Ok((StatusCode::ACCEPTED, headers, told).into_response());
+    }
+    for (given, what) in [
+        (how.delay.is_some(), "`delay`"),
+        (how.at.is_some(), "`at`"),
+        (key.is_some(), "the header Idempotency-Key"),
+    ] {
+        if given {
+            return Err(ApiError::bad_request(format!("{what} is for `mode=async`")));
+        }
+    }
     let target = Target { app: AppKey::new(caller.tenant, app), function, release: None };
     let payload = Payload::Event(EventRequest { kind, json, attempt: 1 });
     let answer = state.invoke.invoke(Invocation { id, target, payload }).await;
@@ -75,6 +137,36 @@ pub(super) async fn invoke(
     let told = told.map_err(|fault| ApiError::of_invocation(id, fault))?;
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (INVOCATION_ID, id.to_string())];
     Ok((headers, told).into_response())
+}
+
+impl How {
+    /// When it is due, in UTC microseconds since 1970.
+    fn due_us(&self) -> Result<Option<i64>, ApiError> {
+        let now = Timestamp::now();
+        let at = match (self.delay, self.at) {
+            (None, at) => at,
+            (Some(delay), None) => now.checked_add(delay.as_duration()).ok(),
+            (Some(_), Some(_)) => {
+                return Err(ApiError::bad_request("`delay` and `at` exclude each other"));
+            }
+        };
+        let latest = now.checked_add(FARTHEST).unwrap_or(Timestamp::MAX);
+        if (self.delay.is_some() && at.is_none()) || at.is_some_and(|at| at > latest) {
+            return Err(ApiError::bad_request("an event is due within a year"));
+        }
+        Ok(at.map(Timestamp::as_microsecond))
+    }
+}
+
+/// The caller's own name for the request.
+fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let fits = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
+    let key = key.to_str().ok().map(str::trim).filter(fits);
+    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
+        let text = format!("the header Idempotency-Key has 1 to {LONGEST_KEY} characters of ASCII");
+        ApiError::bad_request(text)
+    })
 }
 
 fn kind(headers: &HeaderMap) -> Result<String, ApiError> {

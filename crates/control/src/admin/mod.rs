@@ -11,6 +11,7 @@ mod extract;
 mod functions;
 mod health;
 mod hosts;
+mod invocations;
 mod logs;
 mod schema;
 mod secrets;
@@ -87,7 +88,9 @@ fn api(state: Arc<AdminState>) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(apps::set_live))
         .routes(routes!(apps::rollback))
         .routes(routes!(functions::show))
-        .routes(routes!(functions::invoke))
+        .routes(routes!(functions::invoke, invocations::list))
+        .routes(routes!(invocations::show, invocations::cancel))
+        .routes(routes!(invocations::redrive))
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::delete))
         .routes(routes!(logs::read))

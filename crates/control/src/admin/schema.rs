@@ -278,3 +278,86 @@ pub(super) struct Invoked {
     #[schema(required = false, nullable = false)]
     base64: Option<bool>,
 }
+
+/// An invocation that nobody waited for.
+#[derive(ToSchema)]
+pub(super) struct Invocation {
+    /// Its id.
+    id: String,
+    /// The app.
+    app: AppKey,
+    /// The function.
+    function: String,
+    /// What kind of event it has.
+    kind: String,
+    /// `queued`, `running`, `succeeded`, `failed` or `cancelled`.
+    status: String,
+    /// When it was accepted.
+    #[schema(format = DateTime)]
+    accepted: String,
+    /// When it is tried next, or was last due.
+    #[schema(format = DateTime)]
+    due: String,
+    /// Its attempts that have ended, the oldest first; of many only the newest.
+    attempts: Vec<Attempt>,
+    /// Why it failed.
+    #[schema(required = false, nullable = false)]
+    fault: Option<Fault>,
+    /// What it answered: any JSON, unless that was too large to be kept.
+    #[schema(required = false)]
+    result: Option<serde_json::Value>,
+}
+
+/// One attempt of an invocation.
+#[derive(ToSchema)]
+pub(super) struct Attempt {
+    /// Which one it was, from 1.
+    number: u32,
+    /// The revision that ran.
+    #[schema(required = false, nullable = false)]
+    revision: Option<String>,
+    /// When it began.
+    #[schema(format = DateTime)]
+    started: String,
+    /// What it cost.
+    outcome: Outcome,
+    /// Why it failed.
+    #[schema(required = false, nullable = false)]
+    fault: Option<Fault>,
+}
+
+/// What an attempt cost and how it ended.
+#[derive(ToSchema)]
+pub(super) struct Outcome {
+    /// `ok`, `fault` or `cancelled`.
+    status: String,
+    /// The fault's code.
+    #[schema(required = false, nullable = false)]
+    code: Option<String>,
+    /// Whether an instance had to be started for it.
+    cold: bool,
+    /// Time to make the environment, in microseconds.
+    init_us: u64,
+    /// How long it ran, in microseconds.
+    wall_us: u64,
+    /// Processor time, in microseconds.
+    cpu_us: u64,
+    /// The most memory it held, in bytes.
+    memory_peak: u64,
+    /// Bytes that it was given.
+    bytes_in: u64,
+    /// Bytes that it answered.
+    bytes_out: u64,
+}
+
+/// Why an attempt failed.
+#[derive(ToSchema)]
+pub(super) struct Fault {
+    /// A word for programs.
+    code: String,
+    /// A sentence for people.
+    message: String,
+    /// The thrown error with its stack.
+    #[schema(required = false, nullable = false)]
+    detail: Option<String>,
+}

@@ -1,17 +1,23 @@
 //! A runtime, an invoker and logs that do as a test tells them.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mayfly_control::{SealError, Sealer};
+use mayfly_control_api::{Error as ControlError, Event, Events, SharedView};
 use mayfly_runtime_api::{
     Answer, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared, Runtime,
     StartRequest,
 };
-use mayfly_state_api::{Error, LogLine, LogQuery, LogStore};
+use mayfly_state_api::{
+    Accepted, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore, NewInvocation,
+    Redrive,
+};
 use mayfly_state_embedded::Keys;
-use mayfly_types::{AppKey, Digest, Fault, FaultCode, HandlerStyle};
+use mayfly_types::{
+    AppKey, Digest, Fault, FaultCode, FunctionName, HandlerStyle, InvocationId, TenantName,
+};
 use tokio::sync::{Notify, watch};
 
 /// Prepares everything but what it was told not to.
@@ -128,5 +134,47 @@ impl Sealer for KeysSealer {
     fn open(&self, key_id: &str, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let opened = self.0.unseal(key_id, aad, sealed);
         opened.map(|value| value.to_vec()).map_err(|_| SealError::Damaged)
+    }
+}
+
+/// Events of functions that are live, in a queue that nobody runs.
+pub(crate) struct QueuedEvents {
+    pub(crate) queue: Arc<dyn InvocationQueue>,
+    pub(crate) view: SharedView,
+}
+
+#[async_trait]
+impl Events for QueuedEvents {
+    async fn accept(&self, event: Event) -> Result<InvocationId, ControlError> {
+        let Event { id, app, function, kind, json, due_us, key } = event;
+        let view = self.view.load();
+        let live = view.apps.get(&app).and_then(|app| app.release_at(0));
+        if live.is_none_or(|release| !release.functions.contains_key(&function)) {
+            return Err(ControlError::NotFound { what: format!("function {function}") });
+        }
+        let (payload, due_us, max_age_us) = (json.into(), due_us.unwrap_or(0), 3_600_000_000);
+        let new = NewInvocation { id, app, function, kind, payload, due_us, max_age_us, key };
+        match self.queue.accept(new).await? {
+            Accepted::Queued { .. } => Ok(id),
+            Accepted::Known(id) => Ok(id),
+            Accepted::Differs => Err(ControlError::Conflict("another payload".into())),
+        }
+    }
+
+    async fn cancel(
+        &self,
+        tenant: &TenantName,
+        id: InvocationId,
+    ) -> Result<InvocationRecord, ControlError> {
+        Ok(self.queue.cancel(tenant, id).await?)
+    }
+
+    async fn redrive(
+        &self,
+        app: &AppKey,
+        function: &FunctionName,
+        which: &Redrive,
+    ) -> Result<usize, ControlError> {
+        Ok(self.queue.redrive(app, function, which, 1_000).await?)
     }
 }

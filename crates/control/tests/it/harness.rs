@@ -16,20 +16,21 @@ use mayfly_control::{
 };
 use mayfly_control_api::{Control, SharedView};
 use mayfly_runtime_api::Runtime;
-use mayfly_state_api::{ArtifactStore, ControlStore};
-use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, OpenOptions, Store};
+use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue};
+use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, OpenOptions, Queue, Store};
 use mayfly_types::{AppKey, AppName, Digest, OperationId, RuntimeKind, TenantName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::conform;
-use crate::fakes::{FakeInvoke, FakeRuntime, KeysSealer, MemoryLogs};
+use crate::fakes::{FakeInvoke, FakeRuntime, KeysSealer, MemoryLogs, QueuedEvents};
 
 pub(crate) struct Node {
     pub(crate) store: Arc<dyn ControlStore>,
     pub(crate) artifacts: Arc<dyn ArtifactStore>,
     pub(crate) sealer: Arc<dyn Sealer>,
     pub(crate) logs: Arc<MemoryLogs>,
+    pub(crate) queue: Arc<dyn InvocationQueue>,
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) invoke: Arc<FakeInvoke>,
     pub(crate) view: SharedView,
@@ -90,10 +91,13 @@ impl Node {
         let runtimes: BTreeMap<RuntimeKind, Arc<dyn Runtime>> =
             BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
         let logs = Arc::new(MemoryLogs::default());
+        let queue: Arc<dyn InvocationQueue> = Arc::new(Queue::open(&data).unwrap());
         let control: Arc<dyn Control> = Arc::new(ControlService::new(ControlParts {
             store: store.clone(),
             artifacts: artifacts.clone(),
             logs: logs.clone(),
+            queue: queue.clone(),
+            events: Arc::new(QueuedEvents { queue: queue.clone(), view: view.clone() }),
             runtimes: Arc::new(runtimes),
             sealer: sealer.clone(),
             progress: follower.progress(),
@@ -123,6 +127,7 @@ impl Node {
             artifacts,
             sealer,
             logs,
+            queue,
             runtime,
             invoke,
             view,

@@ -5,6 +5,7 @@ mod access;
 mod conform;
 mod deployments;
 mod document;
+mod events;
 mod fakes;
 mod follower;
 mod harness;

@@ -21,11 +21,10 @@ use super::{EventParts, attempt};
 use crate::Invoker;
 use crate::answer::tokio_tasks::Tasks;
 
-/// How long a lease holds, in microseconds, and how often it is extended.
-const LEASE_US: i64 = 60_000_000;
-const EXTEND: Duration = Duration::from_secs(20);
-/// How often what was kept long enough is forgotten, and how much of it at once.
-const FORGET: Duration = Duration::from_secs(10);
+/// How often a lease is extended, and leases that ran out are looked for, while one holds.
+const EXTENDED: u32 = 3;
+const LOOKED: u32 = 6;
+/// How much of what was kept long enough is forgotten at once.
 const FORGOTTEN_AT_ONCE: usize = 1_000;
 /// Longest time to sleep: the clock may be set meanwhile.
 const NAP: Duration = Duration::from_secs(1);
@@ -89,6 +88,15 @@ impl Dispatcher {
         self.shared.wake.notify_one();
         self.shared.tasks.wait().await;
     }
+
+    /// Ends at once, and has let go of the queue when this returns, but for what [`events`](Self::events)
+    /// gave away and for attempts that were not waited for.
+    pub async fn shutdown(mut self) {
+        for one in std::mem::take(&mut self.loops) {
+            one.abort();
+            let _it_was_aborted = one.await;
+        }
+    }
 }
 
 impl Drop for Dispatcher {
@@ -103,6 +111,10 @@ impl Drop for Dispatcher {
 impl Shared {
     fn now_us(&self) -> i64 {
         (self.parts.clock)()
+    }
+
+    fn lease_us(&self) -> i64 {
+        policy::micros(self.parts.limits.lease)
     }
 
     fn lanes(&self) -> MutexGuard<'_, Lanes> {
@@ -151,7 +163,7 @@ impl Shared {
     }
 
     async fn lease(self: Arc<Self>, lane: Lane, places: usize) {
-        let leased = self.parts.queue.lease(&lane.0, &lane.1, places, LEASE_US).await;
+        let leased = self.parts.queue.lease(&lane.0, &lane.1, places, self.lease_us()).await;
         let (leases, next_due_us) = match leased {
             Ok(leased) => leased,
             Err(error) => {
@@ -222,21 +234,21 @@ impl Shared {
     }
 
     async fn extend(self: Arc<Self>) {
-        let mut interval = tokio::time::interval(EXTEND);
+        let mut interval = tokio::time::interval(self.parts.limits.lease / EXTENDED);
         loop {
             interval.tick().await;
             let held: Vec<_> = self.held().iter().map(|(id, fence)| (*id, *fence)).collect();
             if held.is_empty() {
                 continue;
             }
-            if let Err(error) = self.parts.queue.extend(&held, LEASE_US).await {
+            if let Err(error) = self.parts.queue.extend(&held, self.lease_us()).await {
                 tracing::warn!(%error, "extend leases of events");
             }
         }
     }
 
     async fn forget(self: Arc<Self>) {
-        let mut interval = tokio::time::interval(FORGET);
+        let mut interval = tokio::time::interval(self.parts.limits.lease / LOOKED);
         loop {
             interval.tick().await;
             let forgotten = loop {

@@ -6,7 +6,8 @@ use mayfly_types::{AsyncConfig, Blame, Fault, FaultCode, TimeSpan};
 use super::EventLimits;
 
 /// Most times that an event may be lost with its node before it is given up: it may be what ends the node.
-pub(crate) const MOST_LOST: u32 = 5;
+/// Those beside it are lost as well, so it is many times.
+pub(crate) const MOST_LOST: u32 = 20;
 
 /// What is waited for at first, and at most, when an event was not tried, in microseconds.
 const PUT_BACK_US: (i64, i64) = (100_000, 30_000_000);

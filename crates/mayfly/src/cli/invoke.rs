@@ -4,14 +4,15 @@ use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use mayfly_types::{FunctionPath, InvocationId};
+use jiff::Timestamp;
+use mayfly_types::{FunctionPath, InvocationId, TimeSpan};
 
 use super::Failure;
 use super::context::Context;
 use super::failure::Exit;
 use super::progress::Waiting;
 use super::terminal::{Terminal, Tone, harmless};
-use crate::client::{Answer, ApiError, Error, Invoked};
+use crate::client::{Answer, ApiError, Error, Invoked, Sending};
 
 /// Runs a function once and prints what it returns
 ///
@@ -22,7 +23,8 @@ use crate::client::{Answer, ApiError, Error, Invoked};
 #[command(after_help = "Examples:\n  \
     mayfly invoke photos/thumbnail --data '{\"id\": 7}'\n  \
     mayfly invoke thumbnail --data @event.json      in the app's directory\n  \
-    jq '.Records[0]' events.json | mayfly invoke thumbnail --data -")]
+    jq '.Records[0]' events.json | mayfly invoke thumbnail --data -\n  \
+    mayfly invoke thumbnail --async --delay 10m     does not wait")]
 pub(crate) struct InvokeArgs {
     /// The function: APP/FUNCTION, or FUNCTION in its app's directory
     #[arg(value_name = "FN")]
@@ -33,9 +35,18 @@ pub(crate) struct InvokeArgs {
     /// What kind of event it is, for a function that only answers HTTP
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Queue the event and do not wait (not in this build)
-    #[arg(long = "async", hide = true)]
+    /// Send the event and do not wait: prints the invocation's id once the event is on the node's disk
+    #[arg(long = "async")]
     queued: bool,
+    /// With --async: run it no sooner than in so long, as 10s or 2h
+    #[arg(long, value_name = "TIME", requires = "queued", conflicts_with = "at")]
+    delay: Option<TimeSpan>,
+    /// With --async: run it no sooner than at this time, as 2026-01-31T08:00:00Z
+    #[arg(long, value_name = "TIME", requires = "queued")]
+    at: Option<Timestamp>,
+    /// With --async: the same key sends the same event once, within 24 hours
+    #[arg(long, value_name = "KEY", requires = "queued")]
+    idempotency_key: Option<String>,
 }
 
 /// Where the event is.
@@ -58,13 +69,23 @@ impl FromStr for Data {
 }
 
 pub(super) fn run(context: &Context<'_>, args: InvokeArgs) -> Result<(), Failure> {
-    if args.queued {
-        return Err(Failure::usage("this build does not queue events yet")
-            .help("leave --async out: the command then waits for the result"));
-    }
     let event = event(args.data, context.terminal)?;
     let client = context.client()?;
     let (app, function) = context.function(args.function, &client)?;
+    if args.queued {
+        let due = match (args.delay, args.at) {
+            (Some(delay), _) => Some(format!("delay={delay}")),
+            (None, at) => at.map(|at| format!("at={at}")),
+        };
+        let (kind, key) = (args.kind.as_deref(), args.idempotency_key);
+        let id = client.send(&app, &function, &Sending { event, kind, due, key })?;
+        context.terminal.print(id.to_string())?;
+        if context.terminal.err_is_terminal {
+            let hint = format!("`mayfly invocations show {id}` tells what came of it");
+            context.terminal.tell(context.terminal.err.paint(Tone::Faint, hint));
+        }
+        return Ok(());
+    }
     let waiting = Waiting::new(context.terminal, "the function runs");
     let invoked = client.invoke(&app, &function, event, args.kind.as_deref());
     drop(waiting);

@@ -11,6 +11,7 @@ mod failure;
 mod format;
 mod frame;
 mod init;
+mod invocations;
 mod invoke;
 mod list;
 mod live;
@@ -95,6 +96,7 @@ enum Command {
     Init(init::InitArgs),
     Deploy(deploy::DeployArgs),
     Invoke(invoke::InvokeArgs),
+    Invocations(invocations::InvocationsArgs),
     Logs(logs::LogsArgs),
     List(list::ListArgs),
     Show(show::ShowArgs),
@@ -153,6 +155,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
         Command::Init(args) => init::run(&context, args),
         Command::Deploy(args) => deploy::run(&context, args),
         Command::Invoke(args) => invoke::run(&context, args),
+        Command::Invocations(args) => invocations::run(&context, args),
         Command::Logs(args) => logs::run(&context, args),
         Command::List(args) => list::run(&context, args),
         Command::Show(args) => show::run(&context, args),

@@ -68,7 +68,7 @@ pub(crate) struct LogsQuery {
 
 /// A node, as commands use it.
 pub(crate) struct Client {
-    http: Http,
+    pub(super) http: Http,
 }
 
 impl Client {
@@ -280,13 +280,13 @@ impl Client {
         Ok((logs.lines, logs.position))
     }
 
-    fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, Error> {
+    pub(super) fn get<T: DeserializeOwned>(&self, path: String) -> Result<T, Error> {
         retried(|| self.http.json(Request::new(Method::GET, path.clone())))
     }
 
     /// Makes a call that changes something. Every repetition has the same key, by which the node
     /// knows what it has done already.
-    fn change(
+    pub(super) fn change(
         &self,
         method: Method,
         path: String,
@@ -308,12 +308,12 @@ fn secret(app: &AppName, name: &str) -> String {
     format!("/v1/apps/{app}/secrets/{}", utf8_percent_encode(name, NON_ALPHANUMERIC))
 }
 
-fn json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_else(|error| unreachable!("plain data: {error}"))
 }
 
 /// Makes a call again while that may help. Only for calls that a repetition does no harm to.
-fn retried<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
+pub(super) fn retried<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut attempt = 0;
     loop {
         match call() {

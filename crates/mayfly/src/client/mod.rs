@@ -6,6 +6,7 @@ mod api;
 mod error;
 mod find;
 mod http;
+mod invocations;
 mod profiles;
 
 pub(crate) use api::{Answer, Client, Invoked, LogsQuery};
@@ -13,6 +14,7 @@ pub(crate) use error::{ApiError, Error};
 pub(crate) use find::{
     DEFAULT_DATA, FindError, FoundBy, Node, Surroundings, Wanted, find, is_loopback,
 };
+pub(crate) use invocations::{Invocation, Listing, Sending};
 pub(crate) use profiles::{Profile, ProfileError, Profiles, Token};
 
 #[cfg(test)]

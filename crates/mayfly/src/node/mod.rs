@@ -21,14 +21,14 @@ use mayfly_control::{ControlLimits, ControlParts, ControlService, Follower, Urls
 use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
-use mayfly_invoker::{Invoker, Parts as InvokerParts};
+use mayfly_invoker::{Dispatcher, EventLimits, EventParts, Invoker, Parts as InvokerParts};
 use mayfly_runtime_api::{ChildCommand, Places};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
-use mayfly_state_api::{ArtifactStore, ControlStore, LogStore};
+use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, LogStore};
 use mayfly_state_embedded::{
-    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store,
+    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, Queue, SegmentLogs, Store,
 };
 use mayfly_types::{AppKey, Fault, RuntimeKind, TenantName};
 use tokio::net::TcpListener;
@@ -120,6 +120,7 @@ pub(crate) struct Node {
     stop: watch::Sender<bool>,
     ready: Arc<AtomicBool>,
     invoker: Invoker,
+    dispatcher: Dispatcher,
     follower: Follower,
     servers: Vec<JoinHandle<()>>,
     drain: Duration,
@@ -139,6 +140,7 @@ impl Node {
         let data = DataDir::open(&data, OpenOptions::default())?;
         let store: Arc<dyn ControlStore> = Arc::new(Store::open(&data)?);
         let version = store.version();
+        let queue: Arc<dyn InvocationQueue> = Arc::new(Queue::open(&data)?);
         let artifacts: Arc<dyn ArtifactStore> = Arc::new(FileArtifacts::open(&data)?);
         let logs: Arc<dyn LogStore> = Arc::new(SegmentLogs::open(&data, log_limits(&config))?);
         let master = std::env::var("MAYFLY_MASTER_KEY").ok();
@@ -218,6 +220,12 @@ impl Node {
             logs: logs.clone(),
             limits: invoker_limits,
         });
+        let events = EventParts {
+            queue: queue.clone(),
+            clock: Arc::new(now_us),
+            limits: EventLimits::default(),
+        };
+        let dispatcher = Dispatcher::start(events, invoker.clone()).await?;
 
         let base = config.base.as_deref().unwrap_or("localhost").to_ascii_lowercase();
         let hosts = match &mode {
@@ -229,6 +237,8 @@ impl Node {
             store,
             artifacts,
             logs: logs.clone(),
+            queue,
+            events: dispatcher.events(),
             runtimes,
             sealer,
             progress: follower.progress(),
@@ -292,6 +302,7 @@ impl Node {
             stop,
             ready,
             invoker,
+            dispatcher,
             follower,
             servers,
             drain,
@@ -306,9 +317,14 @@ impl Node {
         for server in self.servers {
             let _ = server.await;
         }
-        if tokio::time::timeout(self.drain, self.invoker.drain()).await.is_err() {
-            tracing::warn!("work after answers was cut off");
+        let rest = async {
+            self.dispatcher.drain().await;
+            self.invoker.drain().await;
+        };
+        if tokio::time::timeout(self.drain, rest).await.is_err() {
+            tracing::warn!("work after answers was cut off; events among it are tried again");
         }
+        self.dispatcher.shutdown().await;
         self.follower.shutdown().await;
         if let Err(error) = self.logs.flush().await {
             tracing::warn!(%error, "write the last log lines");

@@ -6,15 +6,17 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use mayfly_types::{
-    AppKey, AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, RevisionId, TenantName,
+    AppKey, AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber,
+    RevisionId, TenantName,
 };
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
 use crate::{
-    AliasRecord, AppRecord, ArtifactStore, ByteReader, Changes, ControlStore, Error, LogLine,
-    LogQuery, LogStore, NewRelease, ReleaseRecord, SecretRecord, TenantRecord, TokenRecord,
-    VersionRecord,
+    Accepted, AliasRecord, AppRecord, ArtifactStore, Backlog, ByteReader, Changes, Completion,
+    ControlStore, Error, InvocationQuery, InvocationQueue, InvocationRecord, InvocationStatus,
+    Lease, LogLine, LogQuery, LogStore, NewInvocation, NewRelease, Redrive, ReleaseRecord,
+    SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 
 /// Which faults there are and how often, in parts of a hundred. What is left passes.
@@ -348,6 +350,80 @@ where
 
     async fn flush(&self) -> Result<(), Error> {
         self.run(|| self.inner.flush()).await
+    }
+
+    async fn delete_app(&self, app: &AppKey) -> Result<(), Error> {
+        self.run(|| self.inner.delete_app(app)).await
+    }
+}
+
+#[async_trait]
+impl<S> InvocationQueue for Faulty<S>
+where
+    S: Deref<Target: InvocationQueue> + Send + Sync,
+{
+    async fn accept(&self, new: NewInvocation) -> Result<Accepted, Error> {
+        self.run(|| self.inner.accept(new.clone())).await
+    }
+
+    async fn backlogs(&self) -> Result<Vec<Backlog>, Error> {
+        self.run(|| self.inner.backlogs()).await
+    }
+
+    async fn lease(
+        &self,
+        app: &AppKey,
+        function: &FunctionName,
+        limit: usize,
+        for_us: i64,
+    ) -> Result<(Vec<Lease>, Option<i64>), Error> {
+        self.run(|| self.inner.lease(app, function, limit, for_us)).await
+    }
+
+    async fn extend(
+        &self,
+        leases: &[(InvocationId, u64)],
+        for_us: i64,
+    ) -> Result<Vec<InvocationId>, Error> {
+        self.run(|| self.inner.extend(leases, for_us)).await
+    }
+
+    async fn complete(&self, completion: Completion) -> Result<InvocationStatus, Error> {
+        self.run(|| self.inner.complete(completion.clone())).await
+    }
+
+    async fn cancel(
+        &self,
+        tenant: &TenantName,
+        id: InvocationId,
+    ) -> Result<InvocationRecord, Error> {
+        self.run(|| self.inner.cancel(tenant, id)).await
+    }
+
+    async fn redrive(
+        &self,
+        app: &AppKey,
+        function: &FunctionName,
+        which: &Redrive,
+        limit: usize,
+    ) -> Result<usize, Error> {
+        self.run(|| self.inner.redrive(app, function, which, limit)).await
+    }
+
+    async fn invocation(
+        &self,
+        tenant: &TenantName,
+        id: InvocationId,
+    ) -> Result<Option<InvocationRecord>, Error> {
+        self.run(|| self.inner.invocation(tenant, id)).await
+    }
+
+    async fn invocations(&self, query: &InvocationQuery) -> Result<Vec<InvocationRecord>, Error> {
+        self.run(|| self.inner.invocations(query)).await
+    }
+
+    async fn forget(&self, limit: usize) -> Result<usize, Error> {
+        self.run(|| self.inner.forget(limit)).await
     }
 
     async fn delete_app(&self, app: &AppKey) -> Result<(), Error> {

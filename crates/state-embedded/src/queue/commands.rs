@@ -15,6 +15,8 @@ use crate::sqlite::rows::{all, bounded, number};
 const KEYS_KEPT_US: i64 = 24 * 3_600_000_000;
 /// How long what was cancelled is shown, in microseconds.
 const CANCELLED_KEPT_US: i64 = 24 * 3_600_000_000;
+/// How far events are spread that were lost more than once, in microseconds.
+const APART_US: i64 = 100_000;
 /// How many attempts of an invocation are kept.
 const ATTEMPTS_KEPT: u32 = 20;
 
@@ -62,13 +64,15 @@ fn function(database: &Connection, app: &AppKey, function: &FunctionName) -> Ste
     Ok(database.last_insert_rowid())
 }
 
-/// Queues again, or ends if it was cancelled, whatever was leased until `until_us` at most.
+/// Queues again, or ends if it was cancelled, whatever was leased until `until_us` at most. What is lost
+/// again and again is spread over time, so that an event that ends its node does so without the others.
 pub(crate) fn take_back(database: &Connection, now_us: i64, until_us: i64) -> Step<()> {
     let sql = "UPDATE invocations SET
             status = CASE cancelled WHEN 0 THEN 0 ELSE 4 END,
-            fence = fence + 1, lost = lost + 1, leased_us = NULL, due_us = ?1
+            fence = fence + 1, lost = lost + 1, leased_us = NULL,
+            due_us = ?1 + lost * (1 + number % 16) * ?3
         WHERE status = 1 AND leased_us <= ?2";
-    execute(database, sql, [now_us, until_us])?;
+    execute(database, sql, [now_us, until_us, APART_US])?;
     Ok(())
 }
 
