@@ -5,6 +5,7 @@
 //! event is tried again: at least once, never not at all.
 
 mod attempt;
+mod destination;
 mod dispatcher;
 mod lanes;
 mod policy;

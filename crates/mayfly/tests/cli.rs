@@ -57,7 +57,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         &["list", "--format", "xml"],
         &["delete", "photos"],
         &["live", "photos", "7=x"],
-        &["invoke", "photos/thumb", "--async"],
+        &["invoke", "photos/thumb", "--delay", "10s"],
         &["list", "--url", "localhost:8081"],
         &["init", "shop"],
         &["releases"],

@@ -11,13 +11,13 @@ use mayfly_state_api::{
     Accepted, Completion, Error as StateError, InvocationRecord, InvocationStatus, Lease,
     NewInvocation, Redrive, Then,
 };
-use mayfly_types::{AppKey, AsyncConfig, FunctionName, InvocationId, TenantName};
+use mayfly_types::{AppKey, Destination, FunctionName, InvocationId, TenantName};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use super::lanes::{Lane, Lanes};
 use super::policy::{self, Came};
-use super::{EventParts, attempt};
+use super::{EventParts, attempt, destination};
 use crate::Invoker;
 use crate::answer::tokio_tasks::Tasks;
 
@@ -181,20 +181,23 @@ impl Shared {
 
     async fn attempt(self: Arc<Self>, lane: Lane, lease: Lease) {
         let live = self.invoker.live(&lane.0, &lane.1);
-        let config = live.map(|revision| revision.config().events.clone()).unwrap_or_default();
+        let config = live.as_ref().map(|revision| revision.config().events.clone());
+        let config = config.unwrap_or_default();
         let started_us = self.now_us();
-        let given_up = |fault| {
-            let keep_us = policy::micros(self.parts.limits.keep_failed);
-            Then::Failed { fault, keep_us, send: None }
-        };
-        let (attempt, then) = if lease.lost >= policy::MOST_LOST {
-            (None, given_up(policy::lost(lease.lost)))
+        let (came, attempt) = if lease.lost >= policy::MOST_LOST {
+            (Came::GivenUp(policy::lost(lease.lost)), None)
         } else if started_us > lease.expires_us {
-            (None, given_up(policy::expired(config.max_age)))
+            (Came::GivenUp(policy::expired(config.max_age)), None)
         } else {
-            let (came, record) = attempt::run(&self.invoker, &lane, &lease, started_us).await;
-            (record, self.then(&came, &lease, &config))
+            attempt::run(&self.invoker, &lane, &lease, started_us).await
         };
+        let now_us = self.now_us();
+        let limits = &self.parts.limits;
+        let mut then = policy::then(&came, &lease, &config, limits, now_us, rand::random());
+        if let Some(revision) = &live {
+            let age = |destination: &Destination| self.max_age_us(&lane.0.tenant, destination);
+            destination::tell(&mut then, revision, &lease, &came, now_us, age);
+        }
         let completion = Completion { id: lease.id, fence: lease.fence, attempt, then };
         self.complete(&lane, completion).await;
         self.held().remove(&lease.id);
@@ -202,9 +205,11 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    fn then(&self, came: &Came, lease: &Lease, config: &AsyncConfig) -> Then {
-        let jitter = rand::random();
-        policy::then(came, lease, config, &self.parts.limits, self.now_us(), jitter)
+    fn max_age_us(&self, tenant: &TenantName, destination: &Destination) -> i64 {
+        let app = AppKey::new(tenant.clone(), destination.app.clone());
+        let live = self.invoker.live(&app, &destination.function);
+        let config = live.map(|revision| revision.config().events.clone()).unwrap_or_default();
+        policy::micros(config.max_age.as_duration())
     }
 
     /// Writes down how an attempt ended: until that is done it goes on being this node's.
@@ -219,6 +224,11 @@ impl Shared {
                     };
                     if let (InvocationStatus::Queued, Some(due_us)) = (status, due_us) {
                         self.note(lane, due_us);
+                    }
+                    if let Then::Succeeded { send: Some(new), .. }
+                    | Then::Failed { send: Some(new), .. } = &completion.then
+                    {
+                        self.note(&(new.app.clone(), new.function.clone()), self.now_us());
                     }
                     return;
                 }

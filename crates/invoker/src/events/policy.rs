@@ -28,6 +28,18 @@ pub(crate) enum Came {
         /// Whether the function was reached.
         ran: bool,
     },
+    /// It was not tried, and is not to be.
+    GivenUp(Fault),
+}
+
+impl Came {
+    /// What it came to that is a failure.
+    pub(crate) fn fault(&self) -> Option<&Fault> {
+        match self {
+            Self::Answer(_) => None,
+            Self::Fault { fault, .. } | Self::GivenUp(fault) => Some(fault),
+        }
+    }
 }
 
 /// What follows an attempt that ended at `now_us`. `jitter` is a random number from 0 to 1.
@@ -39,6 +51,10 @@ pub(crate) fn then(
     now_us: i64,
     jitter: f64,
 ) -> Then {
+    let failed = |fault: Fault| {
+        let keep_us = micros(limits.keep_failed);
+        Then::Failed { fault, keep_us, send: None }
+    };
     let (fault, ran) = match came {
         Came::Answer(answer) => {
             let result = (answer.len() <= limits.result).then(|| answer.clone());
@@ -46,10 +62,7 @@ pub(crate) fn then(
             return Then::Succeeded { result, keep_us, send: None };
         }
         Came::Fault { fault, ran } => (fault, *ran),
-    };
-    let failed = |fault: Fault| {
-        let keep_us = micros(limits.keep_failed);
-        Then::Failed { fault, keep_us, send: None }
+        Came::GivenUp(fault) => return failed(fault.clone()),
     };
     let wait = |first_us: i64, most_us: i64, before: u32| {
         let doubled = first_us.saturating_mul(1 << before.min(32)).min(most_us);

@@ -266,6 +266,50 @@ impl mayfly_runtime_api::ReplyStream for Held {
     }
 }
 
+#[tokio::test]
+async fn another_function_is_told_what_became_of_an_event() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = |function: &str| {
+        let function = function.parse().unwrap();
+        Some(mayfly_types::Destination { app: app().app, function })
+    };
+    let events =
+        AsyncConfig { attempts: 1, on_success: to("good"), on_failure: to("bad"), ..config() };
+    let revision = revision_with(HandlerStyle::Event, None, "v1", events);
+    let world = world(vec![(1, release(1, revision))], |call| match given(&call).0.as_str() {
+        "1" => answer("12345678901234567890123"),
+        _ => fails(FaultCode::FunctionError),
+    });
+    let queue = open(&dir);
+    let dispatcher = dispatcher(queue.clone(), &world).await;
+    for (json, function, condition, told) in [
+        ("1", "good", "Success", "12345678901234567890123"),
+        ("2", "bad", "RetriesExhausted", "{\"errorType\":\"function_error\","),
+    ] {
+        let id = sent(&dispatcher, json).await;
+        ended(&*queue, id).await;
+        let query = mayfly_state_api::InvocationQuery {
+            app: app(),
+            function: function.parse().unwrap(),
+            status: None,
+            before: None,
+            limit: 10,
+        };
+        // Nobody is there to take it, and so it is found among what was given up.
+        let record = queue.invocations(&query).await.unwrap().remove(0);
+        let record = ended(&*queue, record.id).await;
+        assert_eq!((record.kind.as_str(), record.status), ("destination", Status::Failed));
+        let redriven = queue.redrive(&app(), &query.function, &Redrive::One(record.id), 1).await;
+        assert_eq!(redriven, Ok(1));
+        let (leases, _) = queue.lease(&app(), &query.function, 1, 1).await.unwrap();
+        let text = String::from_utf8(leases[0].payload.clone()).unwrap();
+        assert!(text.contains(&format!("\"condition\":\"{condition}\"")), "{text}");
+        assert!(text.contains(&format!("\"requestPayload\":{json},")), "{text}");
+        assert!(text.contains(&format!("\"responsePayload\":{told}")), "{text}");
+        assert!(text.contains(&id.to_string()), "{text}");
+    }
+}
+
 /// Whatever the queue does not answer, or does twice.
 #[tokio::test]
 async fn whatever_was_acknowledged_comes_to_an_end_over_a_queue_with_faults() {
@@ -283,7 +327,10 @@ async fn whatever_was_acknowledged_comes_to_an_end_over_a_queue_with_faults() {
             }
         });
         let queue = open(&dir);
-        let faulty = Arc::new(Faulty::new(queue.clone(), Plan { refused: 10, unanswered: 10, twice: 10, ..Plan::seeded(seed) }));
+        let faulty = Arc::new(Faulty::new(
+            queue.clone(),
+            Plan { refused: 10, unanswered: 10, twice: 10, ..Plan::seeded(seed) },
+        ));
         let dispatcher = loop {
             let limits =
                 EventLimits { lease: Duration::from_millis(300), ..EventLimits::default() };

@@ -57,7 +57,10 @@ struct ListArgs {
 
 /// Shows an invocation with its attempts
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  mayfly invocations show 01a2015c-f47e-770c-a652-3f7f381224d8")]
+#[command(
+    after_help = "Examples:\n  mayfly invocations show 01a2015c-f47e-770c-a652-3f7f381224d8\n  \
+    mayfly invocations show 01a2015c-f47e-770c-a652-3f7f381224d8 --format json"
+)]
 struct ShowArgs {
     /// Its id, as `mayfly invoke --async` printed it
     #[arg(value_name = "ID")]
@@ -69,7 +72,7 @@ struct ShowArgs {
 /// Cancels an invocation: one that waits is not tried, one that runs is not tried again
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  mayfly invocations cancel 01a2015c-f47e-770c-a652-3f7f381224d8"
+    after_help = "Examples:\n  mayfly invocations cancel 01a2015c-f47e-770c-a652-3f7f381224d8"
 )]
 struct CancelArgs {
     /// Its id

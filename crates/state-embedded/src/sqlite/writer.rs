@@ -64,7 +64,8 @@ impl Writer {
         let commits_told = commits.clone();
         let mut state =
             State { database, data, name, remembers, after, commits: commits_told, forgot_us: 0 };
-        let thread = thread::Builder::new().name(format!("mayfly-{name}"));
+        let thread =
+            thread::Builder::new().name(format!("mayfly-{}", name.trim_end_matches(".db")));
         let thread = thread.spawn(move || state.run(commands))?;
         Ok(Self { queue: Some(queue), thread: Some(thread), name, commits })
     }
