@@ -14,6 +14,7 @@ const LAYERS: [&[&str]; 5] = [
     &[
         "egress",
         "sandbox",
+        "guest-memory",
         "runtime-isolate",
         "runtime-wasm",
         "runtime-process",
@@ -37,7 +38,7 @@ const BACKENDS: [&str; 5] =
     ["runtime-isolate", "runtime-wasm", "runtime-process", "state-embedded", "state-cluster"];
 
 /// Crates that may hold `unsafe`.
-const UNSAFE: [&str; 3] = ["sandbox", "runtime-isolate", "runtime-wasm"];
+const UNSAFE: [&str; 4] = ["sandbox", "guest-memory", "runtime-isolate", "runtime-wasm"];
 
 #[test]
 fn every_crate_has_a_place_on_the_map() {

@@ -10,16 +10,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mayfly_artifact::{private_directory, read_checked};
+use mayfly_guest_memory::{ResetScheme, Scanner, Stacks};
 use mayfly_runtime_api::{Running, Ticker};
 use mayfly_types::Digest;
 use wasmtime::{Config, InstancePre, Linker, Module, OptLevel};
 
 use crate::abi;
-use crate::dirty::{ResetScheme, Scanner};
 use crate::image::{Base, Image};
 use crate::memory::Regions;
 use crate::slot::{Slot, SlotState};
-use crate::stack::Stacks;
 
 /// The engine's guest program; `cargo xtask js-engine` makes it.
 static GUEST: &[u8] = include_bytes!("../../../guest/js-engine/dist/engine.wasm");

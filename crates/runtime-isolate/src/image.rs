@@ -10,8 +10,8 @@ use mayfly_types::{Digest, HandlerStyle};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
 
-use crate::memory::PAGE;
 use crate::wire::{Reader, Writer};
+use mayfly_guest_memory::PAGE;
 
 /// Runs of differing pages that are this close are mapped as one: finding the pages that an
 /// invocation wrote costs by the mapping more than a page of memory does.

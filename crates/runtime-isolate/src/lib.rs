@@ -9,7 +9,6 @@ mod abi;
 mod calls;
 mod child;
 mod crypto;
-mod dirty;
 mod engine;
 mod fetch;
 mod image;
@@ -22,15 +21,14 @@ mod prepare;
 mod run;
 mod runtime;
 mod slot;
-mod stack;
 mod timers;
 #[path = "../../../guest/js-engine/src/wire.rs"]
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "one file for guest and host")]
 mod wire;
 
 pub use child::prepare_child;
-pub use dirty::ResetScheme;
 pub use engine::EngineError;
+pub use mayfly_guest_memory::ResetScheme;
 pub use runtime::{IsolateRuntime, Options};
 
 #[cfg(test)]

@@ -10,14 +10,11 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mayfly_guest_memory::{PAGE, Scanner, Written};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-use crate::dirty::{Scanner, Written};
 use crate::image::{Base, Image};
-
-/// The page of the host's memory management.
-pub(crate) const PAGE: usize = 4096;
 
 /// Above this many written pages it is cheaper to drop all private pages at once than to copy each
 /// back; and dropping them also makes later resets cheap again, for a page once written stays

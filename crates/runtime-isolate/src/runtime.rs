@@ -18,7 +18,7 @@ use mayfly_types::{
     Revision, TenantName,
 };
 
-use crate::dirty::ResetScheme;
+use crate::ResetScheme;
 use crate::engine::{Engine, EngineError};
 use crate::fetch::Fetcher;
 use crate::image::Image;

@@ -11,10 +11,10 @@ use wasmtime::{
     Val,
 };
 
-use crate::dirty::Written;
 use crate::engine::Engine;
 use crate::image::Image;
 use crate::memory::{Region, Regions};
+use mayfly_guest_memory::Written;
 
 /// Longest message that the guest has room for already; the guest knows the number too.
 const SHORT: usize = 8 * 1024;

@@ -9,14 +9,14 @@ use mayfly_artifact::read_checked;
 use mayfly_types::{ByteSize, HandlerStyle};
 use tempfile::TempDir;
 
+use crate::ResetScheme;
 use crate::child;
-use crate::dirty::ResetScheme;
 use crate::engine::Engine;
 use crate::image::{Delta, Image};
-use crate::memory::PAGE;
 use crate::prepare::Job;
 use crate::slot::{Entry, Slot, Status};
 use crate::wire::Writer;
+use mayfly_guest_memory::PAGE;
 
 const SCHEMES: [ResetScheme; 2] = [ResetScheme::PagemapScan, ResetScheme::Pagemap];
 
@@ -224,7 +224,7 @@ mod swap {
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::PermissionsExt;
 
-    use crate::memory::PAGE;
+    use mayfly_guest_memory::PAGE;
 
     pub(super) struct Swap {
         path: CString,

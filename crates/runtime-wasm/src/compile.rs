@@ -8,7 +8,7 @@ use mayfly_types::{ByteSize, Fault, FaultCode, HandlerStyle};
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, Linker};
 
-use crate::engine::config;
+use crate::engine::{Kind, config};
 use crate::state::add_to_linker;
 use crate::world::World;
 
@@ -31,8 +31,8 @@ pub(crate) struct Job {
     pub(crate) component: PathBuf,
     /// What messages call it.
     pub(crate) name: String,
-    /// Where the compiled one goes.
-    pub(crate) compiled: PathBuf,
+    /// Where the compiled one goes, by its kind.
+    pub(crate) compiled: [(Kind, PathBuf); 2],
 }
 
 /// Is the process that compiles one component.
@@ -46,6 +46,14 @@ pub fn prepare_child() -> ExitCode {
 
 /// Does a job in this process.
 pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
+    prepare_as(job, World::kind)
+}
+
+/// The same, for a kind that is chosen so.
+pub(crate) fn prepare_as(
+    job: &Job,
+    kind: impl Fn(&World) -> Kind,
+) -> Result<Prepared, PrepareError> {
     let named = |diagnostic: Diagnostic| Diagnostic { file: Some(job.name.clone()), ..diagnostic };
     let code = |diagnostic| PrepareError::Code(vec![named(diagnostic)]);
     let size = std::fs::metadata(&job.component).map_err(|error| platform(&error))?.len();
@@ -69,7 +77,8 @@ pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
                 .help("build it with newer tools for WASI 0.2; `wasm-tools validate` says more"),
         )
     };
-    let engine = wasmtime::Engine::new(&config()).map_err(|error| platform(&error))?;
+    let kind = kind(&world);
+    let engine = wasmtime::Engine::new(&config(kind)).map_err(|error| platform(&error))?;
     let component = Component::new(&engine, &bytes).map_err(invalid)?;
     drop(bytes);
     let mut linker = Linker::new(&engine);
@@ -77,7 +86,9 @@ pub(crate) fn prepare(job: &Job) -> Result<Prepared, PrepareError> {
     let linked = linker.instantiate_pre(&component).map_err(invalid)?;
     wasmtime_wasi_http::p2::bindings::ProxyPre::new(linked).map_err(invalid)?;
     let compiled = component.serialize().map_err(invalid)?;
-    mayfly_artifact::write_checked(&job.compiled, &compiled).map_err(|error| platform(&error))?;
+    for (_, path) in job.compiled.iter().filter(|(of, _)| *of == kind) {
+        mayfly_artifact::write_checked(path, &compiled).map_err(|error| platform(&error))?;
+    }
     Ok(Prepared { style: HandlerStyle::Fetch, logs: Vec::new(), notes: Vec::new() })
 }
 

@@ -10,7 +10,7 @@ use mayfly_types::{ByteSize, Digest};
 use wasmtime::component::Component;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-use crate::engine::{Engine, key};
+use crate::engine::Engine;
 use crate::state::State;
 
 /// A component that can be instantiated at once.
@@ -48,7 +48,7 @@ impl Components {
 
     /// Where a compiled component is, or belongs. It depends on the engine that compiles it.
     pub(crate) fn path(&self, engine: &Engine, component: Digest) -> PathBuf {
-        self.directory.join(format!("{component}-{:016x}.cwasm", key(engine.wasmtime())))
+        self.directory.join(format!("{component}-{:016x}.cwasm", engine.key()))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Arc<Loaded>>> {

@@ -6,12 +6,14 @@ use mayfly_types::{Fault, FaultCode};
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use crate::engine::NoRoom;
+
 /// Most frames of a backtrace in the log.
 const MOST_FRAMES: usize = 30;
 
 /// A guest that broke.
 pub(crate) fn trapped(error: &wasmtime::Error) -> Fault {
-    if error.is::<PoolConcurrencyLimitError>() {
+    if error.is::<PoolConcurrencyLimitError>() || error.is::<NoRoom>() {
         let message = "the node has no room for another instance";
         return Fault::new(FaultCode::Unavailable, message);
     }

@@ -390,6 +390,7 @@ async fn drive(
     request: HttpRequest,
     exchange: Arc<Exchange>,
 ) -> Result<(), wasmtime::Error> {
+    let _place = loaded.engine.enter()?;
     let mut store = Store::new(loaded.engine.wasmtime(), state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(MOST_OF_A_CALL);

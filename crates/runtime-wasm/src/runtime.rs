@@ -20,7 +20,7 @@ use mayfly_types::{
 
 use crate::compile::{BROKE, Job};
 use crate::components::{Components, Loaded};
-use crate::engine::{Engine, EngineError};
+use crate::engine::{Engine, EngineError, Kind};
 use crate::outgoing::Outgoing;
 use crate::quota::Limiter;
 use crate::run::{self, Run};
@@ -55,7 +55,8 @@ pub struct Options {
 }
 
 struct Shared {
-    engine: Arc<Engine>,
+    /// One of each kind.
+    engines: [Arc<Engine>; 2],
     components: Components,
     options: Options,
     clock: AtomicU64,
@@ -78,7 +79,10 @@ impl WasmRuntime {
         mayfly_artifact::private_directory(&options.cache)
             .map_err(|source| EngineError::Cache { path: options.cache.clone(), source })?;
         let shared = Arc::new(Shared {
-            engine: engine(options.instances)?,
+            engines: [
+                engine(Kind::Kept, options.instances)?,
+                engine(Kind::Mapped, options.instances)?,
+            ],
             components: Components::new(options.cache.clone(), LOADED),
             options,
             clock: AtomicU64::new(1),
@@ -92,12 +96,12 @@ impl WasmRuntime {
 
 /// An engine for so many instances, or as many as there is address space for: each reserves 4 GB, of which
 /// some machines have little.
-pub(crate) fn engine(instances: u32) -> Result<Arc<Engine>, EngineError> {
-    match Engine::new(instances) {
+pub(crate) fn engine(kind: Kind, instances: u32) -> Result<Arc<Engine>, EngineError> {
+    match Engine::new(kind, instances) {
         Err(error) if instances > LEAST_INSTANCES => {
             let fewer = (instances / 2).max(LEAST_INSTANCES);
             tracing::warn!(%error, instances, "room for {fewer} `wasm` instances at once is tried instead");
-            engine(fewer)
+            engine(kind, fewer)
         }
         made => made,
     }
@@ -116,6 +120,7 @@ async fn sweep(shared: Weak<Shared>) {
         {
             shared.components.reap(before);
         }
+        shared.engines.iter().for_each(|engine| engine.shrink());
     }
 }
 
@@ -126,6 +131,14 @@ impl Shared {
 
     fn now(&self) -> u64 {
         self.clock.load(Ordering::Relaxed)
+    }
+
+    fn engine(&self, kind: Kind) -> &Engine {
+        let [kept, mapped] = &self.engines;
+        match kind {
+            Kind::Kept => kept,
+            Kind::Mapped => mapped,
+        }
     }
 
     async fn compile(
@@ -140,14 +153,18 @@ impl Shared {
         let job = Job {
             component: root.join(&config.entry),
             name: config.entry.clone(),
-            compiled: self.components.path(&self.engine, key(artifact, config)),
+            compiled: Kind::ALL
+                .map(|kind| (kind, self.components.path(self.engine(kind), key(artifact, config)))),
         };
         self.options.prepare.run(&job, &job.name, BROKE).await
     }
 
     async fn load(self: &Arc<Self>, key: Digest) -> Option<Arc<Loaded>> {
         let shared = Arc::clone(self);
-        let load = move || shared.components.load(&shared.engine, key, shared.now());
+        let load = move || {
+            let load = |engine| shared.components.load(engine, key, shared.now());
+            shared.engines.iter().find_map(load)
+        };
         tokio::task::spawn_blocking(load).await.ok().flatten()
     }
 

@@ -16,7 +16,7 @@ use tokio::task::coop;
 
 use crate::compile::{self, Job};
 use crate::components::{Components, Loaded};
-use crate::engine::Engine;
+use crate::engine::{Engine, Kind};
 use crate::outgoing::Outgoing;
 use crate::quota::Limiter;
 use crate::run::{self, Run};
@@ -29,21 +29,18 @@ impl LogSink for Nowhere {
     fn write(&self, _invocation: Option<InvocationId>, _level: LogLevel, _message: &str) {}
 }
 
-fn guest(name: &str) -> PathBuf {
+pub(crate) fn guest(name: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     root.join("target/wasm/guests").join(name).with_extension("wasm")
 }
 
 /// A cache with one compiled component in it.
-fn compiled(directory: &Path, engine: &Engine, name: &str) -> (Components, Digest) {
+fn compiled(directory: &Path, engine: &Engine, kind: Kind, name: &str) -> (Components, Digest) {
     let components = Components::new(directory.to_owned(), 3);
     let key = Digest::of(name.as_bytes());
-    let job = Job {
-        component: guest(name),
-        name: name.to_owned(),
-        compiled: components.path(engine, key),
-    };
-    compile::prepare(&job).unwrap();
+    let compiled = Kind::ALL.map(|kind| (kind, components.path(engine, key)));
+    let job = Job { component: guest(name), name: name.to_owned(), compiled };
+    compile::prepare_as(&job, |_| kind).unwrap();
     (components, key)
 }
 
@@ -115,31 +112,35 @@ async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, F
 #[tokio::test]
 async fn each_call_has_a_fresh_instance() {
     let cache = tempfile::tempdir().unwrap();
-    // As few as can be, so that each is used again and again.
-    let engine = Engine::new(1).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "hello");
-    let loaded = components.load(&engine, key, 1).unwrap();
-    for round in 0..100 {
-        let (text, outcome) = call(&loaded, &format!("/{round}")).await;
-        assert_eq!(text, format!("hello {round} 1\n"));
-        assert_eq!(outcome.status, OutcomeStatus::Ok);
-        assert!(outcome.cpu_us > 0 && outcome.memory_peak >= 1 << 20, "{outcome:?}");
+    for kind in Kind::ALL {
+        // As few as can be, so that each is used again and again.
+        let engine = Engine::new(kind, 1).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, kind, "hello");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        for round in 0..100 {
+            let (text, outcome) = call(&loaded, &format!("/{round}")).await;
+            assert_eq!(text, format!("hello {round} 1\n"));
+            assert_eq!(outcome.status, OutcomeStatus::Ok);
+            assert!(outcome.cpu_us > 0 && outcome.memory_peak >= 1 << 20, "{outcome:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn an_answer_is_whole_also_when_its_task_has_had_its_turn() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "hello");
-    let loaded = components.load(&engine, key, 1).unwrap();
-    for left in (0..6).cycle().take(60) {
-        tokio::task::yield_now().await;
-        let whole = use_up(usize::MAX).await;
-        tokio::task::yield_now().await;
-        // When no more is left tokio's channels say that they are empty, until the task was left.
-        use_up(whole - left).await;
-        assert_eq!(call(&loaded, &format!("/{left}")).await.0, format!("hello {left} 1\n"));
+    for kind in Kind::ALL {
+        let engine = Engine::new(kind, 1).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, kind, "hello");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        for left in (0..6).cycle().take(60) {
+            tokio::task::yield_now().await;
+            let whole = use_up(usize::MAX).await;
+            tokio::task::yield_now().await;
+            // When no more is left tokio's channels say that they are empty, until the task was left.
+            use_up(whole - left).await;
+            assert_eq!(call(&loaded, &format!("/{left}")).await.0, format!("hello {left} 1\n"));
+        }
     }
 }
 
@@ -161,20 +162,22 @@ async fn use_up(most: usize) -> usize {
 #[tokio::test]
 async fn memory_that_was_written_is_zero_for_the_next() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "behaviours");
-    let loaded = components.load(&engine, key, 1).unwrap();
-    for _ in 0..5 {
-        assert_eq!(call(&loaded, "/dirty?mb=20").await.0, "clean");
-        assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean");
+    for kind in Kind::ALL {
+        let engine = Engine::new(kind, 1).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, kind, "behaviours");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        for _ in 0..5 {
+            assert_eq!(call(&loaded, "/dirty?mb=20").await.0, "clean");
+            assert_eq!(call(&loaded, "/dirty?mb=0").await.0, "clean");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_part_of_a_processor_is_no_more_than_that() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "behaviours");
+    let engine = Engine::new(Kind::Kept, 1).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, Kind::Kept, "behaviours");
     let loaded = components.load(&engine, key, 1).unwrap();
     let (text, outcome) = call_with(&loaded, "/spin?ms=1000", 0.25).await;
     assert!(text.starts_with("counted "), "{text}");
@@ -186,8 +189,8 @@ async fn a_part_of_a_processor_is_no_more_than_that() {
 #[test]
 fn where_address_space_is_short_there_are_fewer_instances() {
     // 128 TB is what a process has on most machines, and this would take 4 PB.
-    assert!(Engine::new(1 << 20).is_err());
-    assert!(crate::runtime::engine(1 << 20).is_ok());
+    assert!(Engine::new(Kind::Mapped, 1 << 20).is_err());
+    assert!(crate::runtime::engine(Kind::Mapped, 1 << 20).is_ok());
 }
 
 #[test]
@@ -204,18 +207,20 @@ fn a_guest_makes_up_for_no_more_than_a_moment_of_waiting() {
 #[tokio::test]
 async fn where_no_room_is_left_the_node_is_at_fault() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(1).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "behaviours");
-    let loaded = components.load(&engine, key, 1).unwrap();
-    let waiting = call(&loaded, "/sleep?ms=60000");
-    let mut waiting = std::pin::pin!(waiting);
-    // It has taken the place that there is when it waits.
-    assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-    while loaded.engine.wasmtime().pooling_allocator_metrics().unwrap().core_instances() == 0 {
+    for kind in Kind::ALL {
+        let engine = Engine::new(kind, 1).unwrap();
+        let (components, key) = compiled(cache.path(), &engine, kind, "behaviours");
+        let loaded = components.load(&engine, key, 1).unwrap();
+        let waiting = call(&loaded, "/sleep?ms=60000");
+        let mut waiting = std::pin::pin!(waiting);
+        // It has taken the place that there is when it waits.
         assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        while loaded.engine.entered() == 0 {
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        let failure = reply_to(&loaded, "/clock", 1.0).await.unwrap_err();
+        assert_eq!(failure.fault.code, FaultCode::Unavailable, "{:?}", failure.fault);
     }
-    let failure = reply_to(&loaded, "/clock", 1.0).await.unwrap_err();
-    assert_eq!(failure.fault.code, FaultCode::Unavailable, "{:?}", failure.fault);
 }
 
 #[test]
@@ -226,18 +231,18 @@ fn a_file_that_is_too_large_is_refused_before_it_is_read() {
     let job = Job {
         component: directory.path().join("large.wasm"),
         name: "large.wasm".into(),
-        compiled: directory.path().join("compiled"),
+        compiled: Kind::ALL.map(|kind| (kind, directory.path().join("compiled"))),
     };
     let error = compile::prepare(&job).unwrap_err().to_string();
     assert!(error.contains("this file of 200MB is larger than 128MB"), "{error}");
-    assert!(!job.compiled.exists());
+    assert!(!directory.path().join("compiled").exists());
 }
 
 #[test]
 fn a_component_that_nobody_uses_is_unloaded_and_loaded_again() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(2).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "hello");
+    let engine = Engine::new(Kind::Kept, 2).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, Kind::Kept, "hello");
     assert!(components.get(key).is_none(), "compiling loads nothing");
     let loaded = Arc::downgrade(&components.load(&engine, key, 1).unwrap());
     components.reap(1);
@@ -253,8 +258,8 @@ fn a_component_that_nobody_uses_is_unloaded_and_loaded_again() {
 #[test]
 fn the_most_components_are_no_more_than_that() {
     let cache = tempfile::tempdir().unwrap();
-    let engine = Engine::new(2).unwrap();
-    let (components, key) = compiled(cache.path(), &engine, "hello");
+    let engine = Engine::new(Kind::Kept, 2).unwrap();
+    let (components, key) = compiled(cache.path(), &engine, Kind::Kept, "hello");
     let file = components.path(&engine, key);
     for number in 0..5_u64 {
         let other = Digest::of(&number.to_le_bytes());

@@ -3,6 +3,8 @@
 use mayfly_runtime_api::Diagnostic;
 use wasmparser::{ComponentExternalKind, Encoding, Parser, Payload};
 
+use crate::engine::Kind;
+
 /// What the runtime calls.
 const NEEDED: &str = "wasi:http/incoming-handler@0.2";
 /// What it offers, of version 0.2.
@@ -22,6 +24,10 @@ const MOST_NAMES: usize = 8;
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct World {
     component: bool,
+    /// Bytes of data of all its modules.
+    data: usize,
+    /// Functions and globals of all its modules, imported ones included.
+    entries: u64,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -53,6 +59,12 @@ impl World {
                 }
                 Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
                 Payload::End(_) => depth = depth.saturating_sub(1),
+                Payload::DataSection(data) => {
+                    world.data = world.data.saturating_add(data.range().len());
+                }
+                Payload::ImportSection(imports) => world.entries += u64::from(imports.count()),
+                Payload::FunctionSection(own) => world.entries += u64::from(own.count()),
+                Payload::GlobalSection(globals) => world.entries += u64::from(globals.count()),
                 _ if depth > 0 => {}
                 Payload::ComponentImportSection(section) => {
                     for import in section {
@@ -78,6 +90,11 @@ impl World {
             }
         }
         Ok(world)
+    }
+
+    /// How its instances' memory is made.
+    pub(crate) fn kind(&self) -> Kind {
+        Kind::of(self.data, self.entries)
     }
 
     /// Everything that keeps it from running here.

@@ -2,7 +2,8 @@ use super::*;
 
 fn of(component: bool, imports: &[&str], exports: &[&str]) -> Vec<String> {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-    let world = World { component, imports: owned(imports), exports: owned(exports) };
+    let world =
+        World { component, imports: owned(imports), exports: owned(exports), ..World::default() };
     let problems = world.problems().into_iter();
     problems
         .map(|found| format!("{} -- {}", found.message, found.help.unwrap_or_default()))
@@ -75,4 +76,15 @@ fn what_is_no_webassembly_is_told_by_its_beginning() {
     assert!(message(b"PK\x03\x04rest").contains("50 4b 03 04"));
     assert!(message(b"\0asm\xff\xff\xff\xff").contains("broken"));
     assert!(World::read(b"\0asm\x01\0\0\0").unwrap().problems()[0].message.contains("core module"));
+}
+
+#[test]
+fn what_begins_with_much_data_has_its_memory_mapped() {
+    let kind = |guest: &str| {
+        let bytes = std::fs::read(crate::tests::guest(guest)).unwrap();
+        World::read(&bytes).unwrap().kind()
+    };
+    assert_eq!(kind("hello"), Kind::Kept);
+    assert_eq!(kind("python"), Kind::Mapped);
+    assert_eq!(Kind::of(0, 1 << 20), Kind::Mapped);
 }

@@ -13,7 +13,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::pin::pin;
 
-use crate::memory::PAGE;
+use crate::PAGE;
 
 /// `struct page_region` of linux/fs.h.
 #[repr(C)]
@@ -98,7 +98,7 @@ fn fresh_page() -> io::Result<*mut std::ffi::c_void> {
 
 /// The pages of a slot that are private to it, because an invocation wrote them.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub struct Written {
     /// Runs of pages, as (first page, count).
     runs: Vec<(usize, usize)>,
     /// There may be more than the runs.
@@ -114,13 +114,13 @@ impl Default for Written {
 
 impl Written {
     /// No page is private.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.runs.clear();
         self.stale = false;
     }
 
     /// Runs what may write to the slot, each time on whichever thread polls it.
-    pub(crate) async fn watch<T>(&mut self, guest: impl Future<Output = T>) -> T {
+    pub async fn watch<T>(&mut self, guest: impl Future<Output = T>) -> T {
         let mut guest = pin!(guest);
         std::future::poll_fn(|cx| {
             let before = faults();
@@ -131,16 +131,20 @@ impl Written {
         .await
     }
 
+    /// Takes nothing for known but the room that this has.
+    pub fn doubt(&mut self) {
+        self.stale = true;
+    }
+
     /// Whether pages may be private that are not known.
-    #[cfg(test)]
-    pub(crate) fn is_stale(&self) -> bool {
+    pub fn is_stale(&self) -> bool {
         self.stale
     }
 }
 
 /// Finds written pages in the way chosen at start.
 #[derive(Debug)]
-pub(crate) struct Scanner {
+pub struct Scanner {
     pagemap: File,
     scheme: ResetScheme,
     counts: bool,
@@ -148,7 +152,10 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     /// Takes `scheme`, or the best that this kernel has.
-    pub(crate) fn open(scheme: Option<ResetScheme>) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn open(scheme: Option<ResetScheme>) -> io::Result<Self> {
         let pagemap = File::open("/proc/self/pagemap")?;
         let mut scanner =
             Self { pagemap, scheme: ResetScheme::PagemapScan, counts: counts_faults()? };
@@ -162,12 +169,16 @@ impl Scanner {
         Ok(scanner)
     }
 
-    pub(crate) fn scheme(&self) -> ResetScheme {
+    /// The way that was chosen.
+    pub fn scheme(&self) -> ResetScheme {
         self.scheme
     }
 
     /// The runs of written pages of `[start, start + len)` as (first page, count).
-    pub(crate) fn written<'a>(
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn written<'a>(
         &self,
         start: usize,
         len: usize,

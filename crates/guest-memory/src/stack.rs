@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use wasmtime::{StackCreator, StackMemory};
 
-use crate::memory::PAGE;
+use crate::PAGE;
 
 /// Most idle stacks that are kept.
 const KEEP: usize = 512;
@@ -74,18 +74,18 @@ type Idle = Arc<Mutex<Vec<Mapping>>>;
 
 /// Hands out stacks and takes them back.
 #[derive(Debug, Default)]
-pub(crate) struct Stacks {
+pub struct Stacks {
     idle: Idle,
 }
 
 impl Stacks {
     /// Gives idle stacks back to the system.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         self.lock().clear();
     }
 
     /// Gives back the parts of idle stacks that only deep recursion uses.
-    pub(crate) fn trim(&self) {
+    pub fn trim(&self) {
         self.lock().iter().for_each(Mapping::make_shallow);
     }
 
