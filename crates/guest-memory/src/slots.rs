@@ -272,7 +272,7 @@ mod tests {
         slots.new_memory(ty, size, None, Some(64 << 20), 1 << 20).unwrap()
     }
 
-    fn bytes(memory: &dyn LinearMemory) -> &mut [u8] {
+    fn bytes(memory: &mut Box<dyn LinearMemory>) -> &mut [u8] {
         // SAFETY: the test alone has the memory.
         unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.byte_size()) }
     }
@@ -285,10 +285,10 @@ mod tests {
             for (round, grown) in [SIZE, SIZE, 40 << 20, SIZE].into_iter().enumerate() {
                 for sparse in [true, false] {
                     let mut memory = memory(&slots, SIZE);
-                    assert!(bytes(&*memory).iter().all(|byte| *byte == 0), "round {round}");
+                    assert!(bytes(&mut memory).iter().all(|byte| *byte == 0), "round {round}");
                     memory.grow_to(grown).unwrap();
                     let step = if sparse { 300_001 } else { 1 };
-                    bytes(&*memory).iter_mut().step_by(step).for_each(|byte| *byte = 7);
+                    bytes(&mut memory).iter_mut().step_by(step).for_each(|byte| *byte = 7);
                 }
             }
             assert_eq!(slots.idle(), 1, "one was used all the time");
@@ -299,11 +299,11 @@ mod tests {
     fn a_memory_of_another_size_is_as_large_as_asked_for_and_no_larger() {
         let slots = Slots::new(None).unwrap();
         drop(memory(&slots, SIZE));
-        let larger = memory(&slots, 2 * SIZE);
-        bytes(&*larger).fill(7);
+        let mut larger = memory(&slots, 2 * SIZE);
+        bytes(&mut larger).fill(7);
         drop(larger);
-        let smaller = memory(&slots, PAGE);
-        assert_eq!(bytes(&*smaller), [0; PAGE]);
+        let mut smaller = memory(&slots, PAGE);
+        assert_eq!(bytes(&mut smaller), [0; PAGE]);
         let beyond = smaller.as_ptr() as usize + PAGE;
         let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
         let accessible = maps.lines().find_map(|line| {
