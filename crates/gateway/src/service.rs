@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, Request, Response};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use mayfly_control_api::SharedView;
+use mayfly_runtime_api::lambda::{ATTEMPT_HEADER, EVENT_HEADER};
 use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload};
 use mayfly_types::{Fault, FaultCode, InvocationId};
 
@@ -105,6 +106,7 @@ impl Gateway {
         let (body, refusal) = self.body(incoming);
         let mut headers = std::mem::take(&mut parts.headers);
         strip_hop_by_hop(&mut headers);
+        strip_own(&mut headers);
         let request = HttpRequest {
             method: parts.method.clone(),
             url,
@@ -204,6 +206,13 @@ fn url(authority: &str, path: &str, query: Option<&str>) -> String {
         url.push_str(query);
     }
     url
+}
+
+/// Removes what the platform alone says: with it a caller's request would look like an event.
+fn strip_own(headers: &mut HeaderMap) {
+    for name in [EVENT_HEADER, ATTEMPT_HEADER] {
+        headers.remove(name);
+    }
 }
 
 /// Removes what is of the connection and not of the message (RFC 9110, section 7.6.1).

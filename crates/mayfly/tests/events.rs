@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use common::{MAYFLY, serve};
-use mayfly_testkit::{App, Node, within};
+use mayfly_testkit::{App, Node, RequestBody, within};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = r#"
@@ -154,6 +154,16 @@ async fn a_function_of_requests_takes_events_as_requests() {
     };
     let tried = within("an attempt", tried).await;
     assert_eq!(tried["fault"]["message"], "the function answered with status 500");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_cannot_make_a_request_look_like_an_event() {
+    let node = node().await;
+    let app = node.app("jobs");
+    let headers = [("x-mayfly-event", "schedule"), ("x-mayfly-attempt", "7"), ("x-other", "kept")];
+    let request = app.request("POST", "/page", &headers, RequestBody::full("{\"n\":1}"));
+    let reply = within("an answer", app.client().send(request)).await.unwrap();
+    assert_eq!(reply.collect().await.expect(200).text(), "1  ");
 }
 
 /// How often the node is killed: `MAYFLY_TEST_KILLS`, or a few times.
