@@ -16,7 +16,7 @@ all requests are the node's process, its listeners and its connections in and ou
 | Mayfly | a request's own | what outlives it, and who sees that |
 |---|---|---|
 | `js` | VM and heap; there is no file system, network only by egress | nothing: written pages are put back. Read-only and shared: the engine's code, the function's image. All VMs are in the node's process |
-| `wasm` | instance, memory, `/tmp`; network only by egress | nothing: written pages are put back. Read-only and shared: compiled code, the initial memory. All instances are in the node's process |
+| `wasm` | instance, memory, `/tmp`; network only by egress | nothing: written pages are zeroed or dropped. Read-only and shared: compiled code, the initial memory. All instances are in the node's process |
 | `nodejs` | nothing, as with Lambda; fetch-style requests may be in the process at once | process, heap, `/tmp` and loopback, for the same revision's next requests. Sandboxes share the host's kernel, and its `/usr` read-only |
 | `python`, `ruby`, `provided` | nothing; one request at a time in a process | the same |
 | processes with `isolation = \"invocation\"` | `python`, `ruby`: a forked process, `/tmp` emptied after it; `nodejs`, `provided`: a sandbox | of a fork: the sandbox with its network namespace and what the module's top level made; else nothing |

@@ -46,8 +46,9 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     tail(&mut report, &contenders, "mayfly");
     report.note(
         "Mayfly and wserve answer each request by a fresh instance of the same component; bare runs no \
-         function. Tuned, wserve has the pool, the scan of written pages and the resident memory that \
-         Mayfly has, but not its engine without support of concurrency, which `serve` cannot do without.",
+         function. Tuned, wserve has a pool, resident memory and the scan of written pages, which passes over \
+         those that are being moved; Mayfly has kept memory that it zeroes, and an engine without support of \
+         concurrency, which `serve` cannot do without.",
     );
     Ok(report)
 }
