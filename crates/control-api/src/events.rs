@@ -33,7 +33,7 @@ pub trait Events: Send + Sync {
     /// was given before, the one that has it.
     ///
     /// # Errors
-    /// [`Error::NotFound`] for a function that is not live, [`Error::Conflict`] for a key that was given
+    /// [`Error::NotFound`] for a function that is not live, [`Error::Invalid`] for a key that was given
     /// with another payload.
     async fn accept(&self, event: Event) -> Result<InvocationId, Error>;
     /// Cancels an invocation of a tenant.

@@ -14,9 +14,9 @@ use wasmtime::{
 
 use crate::state::{State, add_to_linker};
 
-/// Most functions and globals of a component whose memory is kept: what an instance needs of the node's own memory
-/// grows with them, and only the pool bounds it.
-const MOST_ENTRIES: u64 = 50_000;
+/// Most functions and globals of a component whose memory is kept, times its core instances: what it needs of the
+/// node's own memory grows with them, some 64 bytes each, and only the pool bounds it.
+const MOST_ENTRIES: u64 = 200_000;
 /// Most bytes of data that are copied for each request.
 const MOST_COPIED: usize = 512 << 10;
 /// The wasm stack: deep enough for an interpreter.
@@ -69,7 +69,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub(crate) const ALL: [Self; 2] = [Self::Kept, Self::Mapped];
 
-    /// The kind for a component with so many bytes of data and so many functions and globals.
+    /// The kind for a component with so many bytes of data, and so many functions and globals times core instances.
     pub(crate) fn of(data: usize, entries: u64) -> Self {
         match data <= MOST_COPIED && entries <= MOST_ENTRIES {
             true => Self::Kept,

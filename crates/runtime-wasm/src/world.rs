@@ -28,6 +28,8 @@ pub(crate) struct World {
     data: usize,
     /// Functions and globals of all its modules, imported ones included.
     entries: u64,
+    /// Core instances that it makes, of all components in it.
+    instances: u64,
     imports: Vec<String>,
     exports: Vec<String>,
 }
@@ -65,6 +67,7 @@ impl World {
                 Payload::ImportSection(imports) => world.entries += u64::from(imports.count()),
                 Payload::FunctionSection(own) => world.entries += u64::from(own.count()),
                 Payload::GlobalSection(globals) => world.entries += u64::from(globals.count()),
+                Payload::InstanceSection(made) => world.instances += u64::from(made.count()),
                 _ if depth > 0 => {}
                 Payload::ComponentImportSection(section) => {
                     for import in section {
@@ -94,7 +97,7 @@ impl World {
 
     /// How its instances' memory is made.
     pub(crate) fn kind(&self) -> Kind {
-        Kind::of(self.data, self.entries)
+        Kind::of(self.data, self.entries.saturating_mul(self.instances))
     }
 
     /// Everything that keeps it from running here.

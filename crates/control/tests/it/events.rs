@@ -125,7 +125,7 @@ async fn a_repeated_key_is_the_same_invocation_and_another_event_is_not() {
     let first = id(send(&node, "", Some("order-7"), "1").await);
     assert_eq!(id(send(&node, "", Some("order-7"), "1").await), first);
     assert_ne!(id(send(&node, "", Some("order-8"), "1").await), first);
-    send(&node, "", Some("order-7"), "2").await.error(409, "conflict");
+    send(&node, "", Some("order-7"), "2").await.error(422, "invalid");
     let long = "x".repeat(256);
     for key in ["", " ", &long] {
         send(&node, "", Some(key), "1").await.error(400, "bad_request");

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use mayfly_control::{SealError, Sealer};
 use mayfly_control_api::{Error as ControlError, Event, Events, SharedView};
 use mayfly_runtime_api::{
-    Answer, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared, Runtime,
-    StartRequest,
+    Answer, Diagnostic, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared,
+    Runtime, StartRequest,
 };
 use mayfly_state_api::{
     Accepted, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore, NewInvocation,
@@ -157,7 +157,9 @@ impl Events for QueuedEvents {
         match self.queue.accept(new).await? {
             Accepted::Queued { .. } => Ok(id),
             Accepted::Known(id) => Ok(id),
-            Accepted::Differs => Err(ControlError::Conflict("another payload".into())),
+            Accepted::Differs => {
+                Err(ControlError::Invalid(vec![Diagnostic::new("another payload")]))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_control_api::{Error, Event, Events};
+use mayfly_runtime_api::Diagnostic;
 use mayfly_state_api::{
     Accepted, Completion, Error as StateError, InvocationRecord, InvocationStatus, Lease,
     NewInvocation, Redrive, Then,
@@ -305,7 +306,7 @@ impl Events for Shared {
             Accepted::Known(id) => Ok(id),
             Accepted::Differs => {
                 let text = "this Idempotency-Key was given with another event";
-                Err(Error::Conflict(text.into()))
+                Err(Error::Invalid(vec![Diagnostic::new(text).help("choose another key")]))
             }
         }
     }
