@@ -70,13 +70,11 @@ impl Region {
         Ok(())
     }
 
-    /// Makes just so much accessible. What becomes so is zero.
+    /// Makes just so much accessible. What is not accessible is zero, and stays in memory as it is: most guests
+    /// grow to the same size again.
     fn open(&mut self, size: usize) -> io::Result<()> {
         self.protect(self.open, size, MprotectFlags::READ | MprotectFlags::WRITE)?;
-        if size < self.open {
-            self.advise(size, self.open, Advice::LinuxDontNeed)?;
-            self.protect(size, self.open, MprotectFlags::empty())?;
-        }
+        self.protect(size, self.open, MprotectFlags::empty())?;
         self.open = size;
         Ok(())
     }
@@ -110,7 +108,7 @@ impl Drop for Region {
 
 #[derive(Debug, Default)]
 struct Idle {
-    /// Zero, each up to where it is accessible. The last one was used last.
+    /// Zero, all of each. The last one was used last.
     regions: Vec<Region>,
     /// The fewest that there were since [`Slots::shrink`].
     fewest: usize,
@@ -228,7 +226,7 @@ impl Drop for GuestMemory {
     fn drop(&mut self) {
         let Some(mut region) = self.region.take() else { return };
         // One that cannot be cleared is unmapped.
-        let cleared = region.open(self.minimum).and_then(|()| region.clear(&self.shared.scanner));
+        let cleared = region.clear(&self.shared.scanner).and_then(|()| region.open(self.minimum));
         if cleared.is_ok() {
             self.shared.put(region);
         }
