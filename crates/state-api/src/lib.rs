@@ -13,6 +13,7 @@ mod logs;
 mod queue;
 #[cfg(feature = "suite")]
 pub mod suite;
+mod usage;
 
 pub use artifacts::{ArtifactStore, ByteReader};
 pub use control::{
@@ -24,4 +25,7 @@ pub use logs::{LogLine, LogQuery, LogStore};
 pub use queue::{
     Accepted, AttemptRecord, Backlog, Completion, IdempotencyKey, InvocationQuery, InvocationQueue,
     InvocationRecord, InvocationStatus, Lease, NewInvocation, Redrive, Then,
+};
+pub use usage::{
+    Ledger, LedgerEntry, Payer, Roll, Span, Sums, UsageBy, UsageQuery, UsageRow, UsageStore, pieces,
 };

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mayfly_types::{
-    AppKey, Digest, Fault, FunctionName, InvocationId, Outcome, RevisionId, TenantName,
+    AppKey, ByteSize, Digest, Fault, FunctionName, InvocationId, Outcome, RevisionId, TenantName,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub struct NewInvocation {
     pub due_us: i64,
     /// How long after it was due no attempt begins any more, in microseconds.
     pub max_age_us: i64,
+    /// Whose credential sent it, for the bill.
+    pub caller: Option<String>,
     /// What makes a repetition by its caller known.
     pub key: Option<IdempotencyKey>,
 }
@@ -101,6 +103,9 @@ pub struct AttemptRecord {
     /// What ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<RevisionId>,
+    /// Most memory that it was allowed; what it is billed by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
     /// When it began, in UTC microseconds since 1970; in JSON, as RFC 3339.
     #[serde(rename = "started", with = "mayfly_types::rfc3339")]
     pub started_us: i64,
@@ -159,6 +164,8 @@ pub struct Lease {
     pub kind: String,
     /// The event as JSON.
     pub payload: Vec<u8>,
+    /// Whose credential sent it.
+    pub caller: Option<String>,
     /// No attempt begins after this, in UTC microseconds since 1970.
     pub expires_us: i64,
 }
@@ -278,7 +285,8 @@ pub trait InvocationQueue: Send + Sync {
         leases: &[(InvocationId, u64)],
         for_us: i64,
     ) -> Result<Vec<InvocationId>, Error>;
-    /// Ends a lease, with all that belongs to it, in one step; answers how far the invocation is then. One
+    /// Ends a lease, with all that belongs to it, in one step; answers how far the invocation is then. Where
+    /// the store keeps sums of usage, the attempt is part of them from then on, by the minute it began in. One
     /// that was cancelled while its attempt ran is not tried again. [`Error::Conflict`] when another has the
     /// lease; what is told twice is done once.
     async fn complete(&self, completion: Completion) -> Result<InvocationStatus, Error>;

@@ -7,6 +7,7 @@
 //! mayfly_state_api::artifact_suite!(open_artifacts);
 //! mayfly_state_api::log_suite!(open_logs);
 //! mayfly_state_api::queue_suite!(open_queue);
+//! mayfly_state_api::usage_suite!(open_queue);
 //! ```
 //!
 //! Each behaviour makes tenants of its own, so that all of them also pass one after another, again
@@ -19,6 +20,7 @@ pub mod control;
 mod faults;
 pub mod logs;
 pub mod queue;
+pub mod usage;
 
 use std::collections::BTreeMap;
 

@@ -181,6 +181,11 @@ impl DataDir {
         self.root().join("logs")
     }
 
+    /// Where the records of attempts are.
+    pub fn ledger(&self) -> PathBuf {
+        self.root().join("ledger")
+    }
+
     /// What may be deleted at any time while no node runs.
     pub fn cache(&self) -> PathBuf {
         self.root().join("cache")
@@ -198,7 +203,7 @@ impl DataDir {
 }
 
 /// The subdirectories.
-const PARTS: [&str; 4] = ["artifacts", "logs", "cache", "keys"];
+const PARTS: [&str; 5] = ["artifacts", "ledger", "logs", "cache", "keys"];
 
 /// What may stand in a directory that has no `format` yet: what a first start that was cut short
 /// leaves, and what a new file system holds.
@@ -276,7 +281,7 @@ mod tests {
         let data = open(&path).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o700);
-        for part in [data.artifacts(), data.logs(), data.cache(), data.keys()] {
+        for part in [data.artifacts(), data.ledger(), data.logs(), data.cache(), data.keys()] {
             assert_eq!(mode(&part), 0o700, "{}", part.display());
         }
         assert_eq!(fs::read_to_string(path.join("format")).unwrap(), format!("{FORMAT}\n"));

@@ -8,14 +8,16 @@ mod control;
 mod data_dir;
 mod files;
 mod keys;
+mod ledger;
 mod logs;
 mod migrations;
-mod queue;
 mod sqlite;
+mod work;
 
 pub use artifacts::FileArtifacts;
 pub use control::Store;
 pub use data_dir::{Clock, DataDir, FORMAT, OpenError, OpenOptions};
 pub use keys::{KeyError, Keys, secret_aad};
+pub use ledger::{Journal, LedgerLimits};
 pub use logs::{LogLimits, SegmentLogs};
-pub use queue::Queue;
+pub use work::Work;

@@ -11,7 +11,8 @@ use crate::{OpenError, files};
 pub(crate) const CONTROL: &[&str] = &[include_str!("migrations/0001-control.sql")];
 
 /// The steps of `work.db`, in the same way.
-pub(crate) const WORK: &[&str] = &[include_str!("migrations/0001-work.sql")];
+pub(crate) const WORK: &[&str] =
+    &[include_str!("migrations/0001-work.sql"), include_str!("migrations/0002-usage.sql")];
 
 /// Applies the steps that `database` (the file at `path`) lacks, in one transaction. Before that
 /// it copies a database that holds anything to `NAME.before-N`, where N is the number it gets.

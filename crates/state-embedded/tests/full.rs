@@ -4,13 +4,20 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
 use mayfly_state_api::suite::{app, function, revision};
-use mayfly_state_api::{ArtifactStore, ControlStore, Error, GoLive, LogLine, LogStore, NewRelease};
-use mayfly_state_embedded::{
-    DataDir, FileArtifacts, LogLimits, OpenError, OpenOptions, SegmentLogs, Store,
+use mayfly_state_api::{
+    ArtifactStore, ControlStore, Error, GoLive, Ledger, LedgerEntry, LogLine, LogStore, NewRelease,
+    UsageStore,
 };
-use mayfly_types::{Digest, OperationId, ReleaseNumber, TenantName};
+use mayfly_state_embedded::{
+    DataDir, FileArtifacts, Journal, LedgerLimits, LogLimits, OpenError, OpenOptions, SegmentLogs,
+    Store, Work,
+};
+use mayfly_types::{
+    ByteSize, Digest, InvocationId, OperationId, Outcome, OutcomeStatus, ReleaseNumber, TenantName,
+};
 
 const DISK: &str = "MAYFLY_TEST_SMALL_DISK";
 
@@ -149,6 +156,40 @@ async fn a_full_disk_loses_lines_and_says_how_many() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!(lines[1].message.len(), 20);
     assert!(lines[2].message.starts_with("3 lines were dropped"), "{}", lines[2].message);
+}
+
+#[tokio::test]
+async fn records_of_attempts_wait_for_room_on_a_full_disk_and_none_is_lost() {
+    let test = "records_of_attempts_wait_for_room_on_a_full_disk_and_none_is_lost";
+    let Some(disk) = on_a_small_disk(test, "size=12m") else { return };
+    let data = open(&disk).unwrap();
+    let work = Arc::new(Work::open(&data).unwrap());
+    let journal = Journal::open(&data, work.clone(), "here", LedgerLimits::default()).await;
+    let journal = journal.unwrap();
+    let app = app(&TenantName::fallback(), "photos");
+    let append = || {
+        journal.append(&LedgerEntry {
+            invocation: InvocationId::new(),
+            attempt: 1,
+            app: &app,
+            function: &function("thumb"),
+            caller: None,
+            started_us: 7,
+            memory: ByteSize::mb(128),
+            outcome: &Outcome::nothing(OutcomeStatus::Ok),
+        });
+    };
+    let filler = disk.join("filler");
+    std::fs::write(&filler, vec![0; 16 << 20]).unwrap_err();
+    for _ in 0..500 {
+        append();
+    }
+    assert_eq!(journal.flush().await, Err(Error::Full));
+    std::fs::remove_file(&filler).unwrap();
+    append();
+    journal.flush().await.unwrap();
+    assert_eq!(journal.lost(), 0);
+    assert_eq!(work.totals(0).await.unwrap()[0].2.attempts, 501);
 }
 
 #[tokio::test]

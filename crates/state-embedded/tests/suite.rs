@@ -6,7 +6,7 @@ use std::ops::Deref;
 
 use mayfly_state_api::suite;
 use mayfly_state_embedded::{
-    DataDir, FileArtifacts, LogLimits, OpenOptions, Queue, SegmentLogs, Store,
+    DataDir, FileArtifacts, LogLimits, OpenOptions, SegmentLogs, Store, Work,
 };
 use tempfile::TempDir;
 
@@ -99,24 +99,29 @@ mod queue {
 
     use super::*;
 
-    fn on(dir: &TempDir, clock: &TestClock) -> Queue {
+    fn on(dir: &TempDir, clock: &TestClock) -> Work {
         let clock = clock.clone();
         let options = OpenOptions { clock: Arc::new(move || clock.now_us()) };
-        Queue::open(&DataDir::open(dir.path().join("data"), options).unwrap()).unwrap()
+        Work::open(&DataDir::open(dir.path().join("data"), options).unwrap()).unwrap()
     }
 
-    async fn open() -> (Fresh<Queue>, TestClock) {
+    async fn open() -> (Fresh<Work>, TestClock) {
         let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::default());
         (Fresh { service: on(&dir, &clock), _dir: dir }, clock)
     }
 
+    mod usage {
+        mayfly_state_api::usage_suite!(super::open);
+    }
     mayfly_state_api::queue_suite!(open);
 
     #[tokio::test]
     async fn every_behaviour_holds_on_one_queue_also_after_it_was_reopened() {
         let (dir, clock) = (tempfile::tempdir().unwrap(), TestClock::default());
         for _ in 0..2 {
-            suite::queue::all(&on(&dir, &clock), &clock).await;
+            let work = on(&dir, &clock);
+            suite::queue::all(&work, &clock).await;
+            suite::usage::all(&work, &clock).await;
         }
     }
 }

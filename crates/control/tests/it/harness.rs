@@ -17,7 +17,7 @@ use mayfly_control::{
 use mayfly_control_api::{Control, SharedView};
 use mayfly_runtime_api::Runtime;
 use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue};
-use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, OpenOptions, Queue, Store};
+use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, OpenOptions, Store, Work};
 use mayfly_types::{AppKey, AppName, Digest, OperationId, RuntimeKind, TenantName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
@@ -91,7 +91,7 @@ impl Node {
         let runtimes: BTreeMap<RuntimeKind, Arc<dyn Runtime>> =
             BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
         let logs = Arc::new(MemoryLogs::default());
-        let queue: Arc<dyn InvocationQueue> = Arc::new(Queue::open(&data).unwrap());
+        let queue: Arc<dyn InvocationQueue> = Arc::new(Work::open(&data).unwrap());
         let control: Arc<dyn Control> = Arc::new(ControlService::new(ControlParts {
             store: store.clone(),
             artifacts: artifacts.clone(),

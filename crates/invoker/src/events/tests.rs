@@ -10,7 +10,7 @@ use mayfly_control_api::{Error, Event};
 use mayfly_runtime_api::{Call, Failure, Payload, Reply, ReplyBody};
 use mayfly_state_api::suite::{Faulty, Plan, until_answered};
 use mayfly_state_api::{InvocationQueue, InvocationRecord, InvocationStatus as Status, Redrive};
-use mayfly_state_embedded::{DataDir, OpenOptions, Queue};
+use mayfly_state_embedded::{DataDir, OpenOptions, Work};
 use mayfly_types::{
     AsyncConfig, Fault, FaultCode, HandlerStyle, InvocationId, Outcome, OutcomeStatus, TimeSpan,
 };
@@ -54,9 +54,9 @@ fn now_us() -> i64 {
     now.as_micros() as i64
 }
 
-fn open(dir: &TempDir) -> Arc<Queue> {
+fn open(dir: &TempDir) -> Arc<Work> {
     let data = DataDir::open(dir.path(), OpenOptions::default()).unwrap();
-    Arc::new(Queue::open(&data).unwrap())
+    Arc::new(Work::open(&data).unwrap())
 }
 
 async fn dispatcher(queue: Arc<dyn InvocationQueue>, world: &World) -> Dispatcher {

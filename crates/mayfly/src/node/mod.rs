@@ -28,7 +28,7 @@ use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
 use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, LogStore};
 use mayfly_state_embedded::{
-    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, Queue, SegmentLogs, Store,
+    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store, Work,
 };
 use mayfly_types::{AppKey, Fault, RuntimeKind, TenantName};
 use tokio::net::TcpListener;
@@ -140,7 +140,7 @@ impl Node {
         let data = DataDir::open(&data, OpenOptions::default())?;
         let store: Arc<dyn ControlStore> = Arc::new(Store::open(&data)?);
         let version = store.version();
-        let queue: Arc<dyn InvocationQueue> = Arc::new(Queue::open(&data)?);
+        let queue: Arc<dyn InvocationQueue> = Arc::new(Work::open(&data)?);
         let artifacts: Arc<dyn ArtifactStore> = Arc::new(FileArtifacts::open(&data)?);
         let logs: Arc<dyn LogStore> = Arc::new(SegmentLogs::open(&data, log_limits(&config))?);
         let master = std::env::var("MAYFLY_MASTER_KEY").ok();

@@ -114,6 +114,7 @@ fn event(app: &AppKey, payload: &str) -> NewInvocation {
         payload: payload.into(),
         due_us: 0,
         max_age_us: HOUR_US,
+        caller: None,
         key: None,
     }
 }
@@ -155,6 +156,7 @@ fn attempt(lease: &Lease, clock: &TestClock, fault: Option<Fault>) -> AttemptRec
     AttemptRecord {
         number: lease.attempt,
         revision: None,
+        memory: None,
         started_us: clock.now_us(),
         outcome: Outcome { wall_us: 1_500, bytes_out: 7, ..Outcome::nothing(status) },
         fault,

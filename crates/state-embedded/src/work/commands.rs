@@ -1,15 +1,16 @@
 //! What commands do to `work.db`, inside the writer's transaction.
 
 use mayfly_state_api::{
-    Accepted, Completion, Error, InvocationRecord, InvocationStatus, Lease, NewInvocation, Redrive,
-    Then,
+    Accepted, Completion, Error, InvocationRecord, InvocationStatus, Lease, NewInvocation, Payer,
+    Redrive, Sums, Then,
 };
-use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
+use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, TenantName};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::queries::{self, id, next_due};
+use super::usage;
 use crate::sqlite::failure::{Failure, Step, not_found};
-use crate::sqlite::rows::{all, bounded, number};
+use crate::sqlite::rows::{all, bounded, number, parsed};
 
 /// How long a caller's name for a request is remembered, in microseconds.
 const KEYS_KEPT_US: i64 = 24 * 3_600_000_000;
@@ -44,10 +45,19 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
     }
     let due_us = new.due_us.max(now_us);
     let sql = "INSERT INTO invocations
-            (id, of, status, kind, accepted_us, due_us, max_age_us, expires_us)
-        VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7)";
+            (id, of, status, kind, accepted_us, due_us, max_age_us, expires_us, caller)
+        VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)";
     let expires_us = due_us.saturating_add(new.max_age_us);
-    let row = params![new.id.as_bytes(), of, new.kind, now_us, due_us, new.max_age_us, expires_us];
+    let row = params![
+        new.id.as_bytes(),
+        of,
+        new.kind,
+        now_us,
+        due_us,
+        new.max_age_us,
+        expires_us,
+        new.caller
+    ];
     execute(database, sql, row)?;
     let sql = "INSERT INTO payloads VALUES (?1, ?2)";
     execute(database, sql, params![database.last_insert_rowid(), new.payload])?;
@@ -89,7 +99,7 @@ pub(crate) fn lease(
     };
     let sql =
         "SELECT i.number, i.id, i.fence + 1, i.attempts + 1, i.failed, i.lost, i.put_back, i.kind,
-            p.payload, i.expires_us
+            p.payload, i.expires_us, i.caller
         FROM invocations i JOIN payloads p ON p.invocation = i.number
         WHERE i.of = ?1 AND i.status = 0 AND i.due_us <= ?2 ORDER BY i.due_us LIMIT ?3";
     let due = all(database, sql, params![of, now_us, bounded(limit)], |row| {
@@ -103,6 +113,7 @@ pub(crate) fn lease(
             kind: row.get(7)?,
             payload: row.get(8)?,
             expires_us: row.get(9)?,
+            caller: row.get(10)?,
         };
         Ok((row.get::<_, i64>(0)?, lease))
     })?;
@@ -138,6 +149,7 @@ pub(crate) fn extend(
 /// What is known of an invocation whose lease ends.
 struct Held {
     number: i64,
+    payer: Payer,
     status: InvocationStatus,
     fence: u64,
     cancelled: bool,
@@ -163,6 +175,8 @@ pub(crate) fn complete(
         let sql = "DELETE FROM attempts WHERE invocation = ?1 AND number <= ?2";
         let forgotten = attempt.number.saturating_sub(ATTEMPTS_KEPT);
         execute(database, sql, params![held.number, forgotten])?;
+        let sums = Sums::of(&attempt.outcome, attempt.memory.unwrap_or(ByteSize::bytes(0)));
+        usage::add(database, attempt.started_us, &held.payer, sums)?;
     }
     match &completion.then {
         Then::Succeeded { result, keep_us, send } => {
@@ -214,12 +228,20 @@ pub(crate) fn complete(
 }
 
 fn held(database: &Connection, id: InvocationId) -> Step<Held> {
-    let sql = "SELECT number, status, fence, cancelled FROM invocations WHERE id = ?1";
+    let sql =
+        "SELECT i.number, i.status, i.fence, i.cancelled, i.caller, f.tenant, f.app, f.function
+        FROM invocations i JOIN functions f ON f.number = i.of WHERE i.id = ?1";
     let mut statement = database.prepare_cached(sql)?;
     let mut rows = statement.query([id.as_bytes()])?;
     let Some(row) = rows.next()? else { return Err(not_found(format!("invocation {id}"))) };
+    let caller: Option<String> = row.get(4)?;
     Ok(Held {
         number: row.get(0)?,
+        payer: Payer {
+            app: AppKey::new(parsed(row, 5)?, parsed(row, 6)?),
+            function: parsed(row, 7)?,
+            caller: caller.unwrap_or_default(),
+        },
         status: queries::status(row.get(1)?)?,
         fence: number(row, 2)?,
         cancelled: row.get(3)?,
@@ -309,6 +331,6 @@ pub(crate) fn delete_app(database: &Connection, app: &AppKey, limit: usize) -> S
     execute(database, sql, params![tenant, name, bounded(limit)])
 }
 
-fn execute<P: Params>(database: &Connection, sql: &str, params: P) -> Step<usize> {
+pub(super) fn execute<P: Params>(database: &Connection, sql: &str, params: P) -> Step<usize> {
     Ok(database.prepare_cached(sql)?.execute(params)?)
 }

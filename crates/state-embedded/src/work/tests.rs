@@ -4,8 +4,8 @@ use mayfly_state_api::{InvocationStatus, NewInvocation};
 use super::*;
 use crate::OpenOptions;
 
-fn open(path: &std::path::Path) -> Queue {
-    Queue::open(&DataDir::open(path, OpenOptions::default()).unwrap()).unwrap()
+fn open(path: &std::path::Path) -> Work {
+    Work::open(&DataDir::open(path, OpenOptions::default()).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -20,6 +20,7 @@ async fn what_ran_when_the_process_ended_is_queued_again_by_the_next() {
         payload: payload.into(),
         due_us: 0,
         max_age_us: 1_000_000,
+        caller: None,
         key: None,
     };
     let queue = open(dir.path());

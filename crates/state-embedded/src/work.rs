@@ -1,14 +1,15 @@
-//! Invocations that nobody waits for, on `work.db`.
+//! Invocations that nobody waits for, and sums of what attempts came to, on `work.db`.
 
 mod commands;
 mod queries;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
     Accepted, Backlog, Completion, Error, InvocationQuery, InvocationQueue, InvocationRecord,
-    InvocationStatus, Lease, NewInvocation, Redrive,
+    InvocationStatus, Lease, NewInvocation, Redrive, Roll, Sums, UsageQuery, UsageRow, UsageStore,
 };
 use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
 
@@ -16,25 +17,25 @@ use crate::sqlite::{Database, Kind};
 use crate::{DataDir, OpenError, migrations};
 
 /// `work.db`. Every command in it is known again by what it names, so no answer is remembered beside.
-const WORK: Kind = Kind { file: "work.db", migrations: migrations::WORK, remembers: false };
+const KIND: Kind = Kind { file: "work.db", migrations: migrations::WORK, remembers: false };
 
 /// Most invocations that are deleted in one step.
 const DELETED_AT_ONCE: usize = 1_000;
 
-/// Invocations in SQLite. Those that were being tried when the last process ended are queued again.
+/// Invocations and sums in SQLite. Invocations that were being tried when the last process ended are queued again.
 ///
 /// Dropping it waits until the commands that were taken are on disk.
-pub struct Queue {
+pub struct Work {
     database: Database,
 }
 
-impl Queue {
+impl Work {
     /// Opens `work.db`, makes it where it is absent, and brings an older one forward.
     ///
     /// # Errors
     /// See [`OpenError`].
     pub fn open(data: &DataDir) -> Result<Self, OpenError> {
-        let database = Database::open(data, &WORK, |database, now_us| {
+        let database = Database::open(data, &KIND, |database, now_us| {
             commands::take_back(database, now_us, i64::MAX)?;
             Ok(Box::new(|_| {}))
         })?;
@@ -48,7 +49,7 @@ impl Queue {
 }
 
 #[async_trait]
-impl InvocationQueue for Queue {
+impl InvocationQueue for Work {
     async fn accept(&self, new: NewInvocation) -> Result<Accepted, Error> {
         let work = move |db: &_, now_us| commands::accept(db, &new, now_us);
         self.database.write("accept an event", work).await
@@ -136,5 +137,26 @@ impl InvocationQueue for Queue {
                 return Ok(());
             }
         }
+    }
+}
+
+#[async_trait]
+impl UsageStore for Work {
+    async fn roll(&self, roll: Roll) -> Result<u64, Error> {
+        self.database.write("add up usage", move |db, _| usage::roll(db, &roll)).await
+    }
+
+    async fn rolled(&self, source: &str) -> Result<u64, Error> {
+        let source = source.to_owned();
+        self.database.read(move |db| usage::rolled(db, &source)).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, Error> {
+        let query = query.clone();
+        self.database.read(move |db| usage::usage(db, &query)).await
+    }
+
+    async fn totals(&self, from_us: i64) -> Result<Vec<(AppKey, FunctionName, Sums)>, Error> {
+        self.database.read(move |db| usage::totals(db, from_us)).await
     }
 }
