@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use mayfly_state_api::{
-    ByteReader, GoLive, InvocationQuery, InvocationRecord, LogLine, LogQuery, Redrive,
+    BudgetKey, ByteReader, GoLive, InvocationQuery, InvocationRecord, LogLine, LogQuery, Redrive,
+    Role,
 };
 use mayfly_types::{
     AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber, Revision, Route,
@@ -13,7 +14,7 @@ use mayfly_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
+use crate::{BudgetSummary, Error, TenantSummary, TokenSummary, UsageReport, UsageRequest};
 
 /// Who commands: the tenant that the credential names, and the credential's name for the history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,25 @@ pub struct Caller {
     pub tenant: TenantName,
     /// The credential's name.
     pub name: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+impl Caller {
+    /// Refuses who may not do what this role is needed for.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`].
+    pub fn needs(&self, role: Role) -> Result<(), Error> {
+        if self.role.may(role) {
+            return Ok(());
+        }
+        let text = format!(
+            "the token `{}` has the role {}, and this needs the role {role}",
+            self.name, self.role
+        );
+        Err(Error::Forbidden(text))
+    }
 }
 
 /// A deployment: a manifest and the artifacts of its functions, already uploaded.
@@ -272,6 +292,83 @@ pub trait Control: Send + Sync {
         function: &FunctionName,
         which: Redrive,
     ) -> Result<usize, Error>;
+
+    /// What a tenant used: the caller's, or another for the node's operator.
+    async fn usage(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+        request: UsageRequest,
+    ) -> Result<UsageReport, Error>;
+    /// A tenant's budgets with how much of each is left: the caller's, or another for the node's operator.
+    async fn budgets(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+    ) -> Result<Vec<BudgetSummary>, Error>;
+    /// Sets a budget. One that the operator set cannot be changed by the tenant; who sets it decides which it is.
+    async fn put_budget(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        key: BudgetKey,
+        limit: f64,
+    ) -> Result<BudgetSummary, Error>;
+    /// Deletes a budget.
+    async fn delete_budget(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        key: BudgetKey,
+    ) -> Result<(), Error>;
+
+    /// All tenants, for the node's operator.
+    async fn tenants(&self, caller: &Caller) -> Result<Vec<TenantSummary>, Error>;
+    /// Makes a tenant.
+    async fn create_tenant(
+        &self,
+        caller: &Caller,
+        tenant: &TenantName,
+    ) -> Result<TenantSummary, Error>;
+    /// Suspends a tenant, or lets it go on.
+    async fn suspend_tenant(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantSummary, Error>;
+    /// Deletes a tenant and all that it has, but not what it used.
+    async fn delete_tenant(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: &TenantName,
+    ) -> Result<(), Error>;
+    /// A tenant's tokens.
+    async fn tokens(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+    ) -> Result<Vec<TokenSummary>, Error>;
+    /// Makes a token, or replaces the one of this name; answers it. It is stored nowhere.
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+        name: &str,
+        role: Role,
+    ) -> Result<String, Error>;
+    /// Deletes a token.
+    async fn delete_token(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        name: &str,
+    ) -> Result<(), Error>;
 
     /// Lines of the caller's functions, with the position to go on from. The query's tenant is
     /// replaced by the caller's. With `wait`, an empty answer is given only after that long.

@@ -17,6 +17,9 @@ pub enum Error {
     /// The command itself is at fault; nothing was changed.
     #[error("{}", .0.first().map_or_else(String::new, ToString::to_string))]
     Invalid(Vec<Diagnostic>),
+    /// The caller's token may not do that.
+    #[error("{0}")]
+    Forbidden(String),
     /// What was sent is over a limit.
     #[error("{0}")]
     TooLarge(String),

@@ -22,6 +22,8 @@ pub struct Event {
     pub json: Bytes,
     /// No attempt begins before this, in UTC microseconds since 1970; `None` is now.
     pub due_us: Option<i64>,
+    /// The name of the credential that sent it, where there is one.
+    pub caller: Option<String>,
     /// What makes a repetition by its caller known.
     pub key: Option<IdempotencyKey>,
 }

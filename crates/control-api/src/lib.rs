@@ -6,6 +6,8 @@
 mod commands;
 mod error;
 mod events;
+mod tenants;
+mod usage;
 mod view;
 
 pub use commands::{
@@ -14,4 +16,6 @@ pub use commands::{
 };
 pub use error::Error;
 pub use events::{Event, Events};
-pub use view::{AppView, ReleaseView, Secrets, SharedView, View};
+pub use tenants::{TenantSummary, TokenSummary};
+pub use usage::{BudgetSummary, Spending, UsageLine, UsageReport, UsageRequest};
+pub use view::{AppView, ReleaseView, Secrets, SharedView, TenantView, View};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use mayfly_manifest::RouteTable;
-use mayfly_types::{AppKey, FunctionName, ReleaseNumber, Revision};
+use mayfly_state_api::BudgetRecord;
+use mayfly_types::{AppKey, FunctionName, ReleaseNumber, Revision, TenantName};
 
 /// The view, shared between who follows the store and who reads it.
 pub type SharedView = Arc<ArcSwap<View>>;
@@ -18,6 +19,17 @@ pub struct View {
     pub version: u64,
     /// The apps. A persistent map: one deployment among thousands copies a few nodes of it.
     pub apps: imbl::HashMap<AppKey, Arc<AppView>>,
+    /// Tenants that something is laid down for; others may do as they like.
+    pub tenants: imbl::HashMap<TenantName, Arc<TenantView>>,
+}
+
+/// What is laid down for a tenant.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TenantView {
+    /// Whether none of its functions runs.
+    pub suspended: bool,
+    /// What it may use.
+    pub budgets: Vec<BudgetRecord>,
 }
 
 /// One app.

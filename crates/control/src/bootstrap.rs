@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mayfly_state_api::{ControlStore, Error, TokenRecord};
+use mayfly_state_api::{ControlStore, Error, Role, TokenRecord};
 use mayfly_types::{Digest, OperationId, TenantName};
 
 /// What the first token is called in the history of what it did.
@@ -58,14 +58,19 @@ pub async fn ensure_admin_token(
         Some(known) if known.tenant == *tenant => return Ok(None),
         _ => {}
     }
-    let record =
-        TokenRecord { tenant: tenant.clone(), name: NAME.into(), hash, created_us: now_us };
+    let record = TokenRecord {
+        tenant: tenant.clone(),
+        name: NAME.into(),
+        hash,
+        role: Role::Operator,
+        created_us: now_us,
+    };
     store.put_token(OperationId::new(), record).await?;
     Ok(made)
 }
 
 /// `mf_` and 256 random bits.
-fn make() -> Result<String, BootstrapError> {
+pub(crate) fn make() -> Result<String, BootstrapError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(|_| BootstrapError::Random)?;
     Ok(format!("mf_{}", URL_SAFE_NO_PAD.encode(bytes)))

@@ -126,7 +126,14 @@ impl Following {
                     None => apps.remove(&key),
                 };
             }
-            View { version: changes.version, apps }
+            let mut tenants = now.tenants.clone();
+            for name in changes.tenants {
+                match self.loader.tenant(&name).await? {
+                    Some(tenant) => tenants.insert(name, tenant),
+                    None => tenants.remove(&name),
+                };
+            }
+            View { version: changes.version, apps, tenants }
         };
         let version = next.version;
         self.view.store(Arc::new(next));
@@ -139,6 +146,12 @@ impl Loader {
     /// Everything, at one version of the store.
     async fn whole(&self, before: Option<&View>) -> Result<View, Error> {
         let (version, records) = self.store.all_apps().await?;
+        let mut tenants = imbl::HashMap::new();
+        for record in self.store.tenants().await? {
+            if let Some(tenant) = self.tenant(&record.name).await? {
+                tenants.insert(record.name, tenant);
+            }
+        }
         let load = |record: AppRecord| async move {
             let before = before.and_then(|view| view.apps.get(&record.key));
             let before = before.map_or(Before::Nothing, |view| Before::OtherStore(view));
@@ -148,7 +161,8 @@ impl Loader {
         let loaded = futures_util::stream::iter(records).map(load).buffer_unordered(READS);
         let present = |(key, view): (AppKey, Option<Arc<AppView>>)| Some((key, view?));
         let loaded: Vec<_> = loaded.try_collect().await?;
-        Ok(View { version, apps: loaded.into_iter().filter_map(present).collect() })
+        let apps = loaded.into_iter().filter_map(present).collect();
+        Ok(View { version, apps, tenants })
     }
 
     /// The apps of `keys` as they are now, with what they need not read again.

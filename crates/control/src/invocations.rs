@@ -22,7 +22,9 @@ impl ControlService {
         };
         let idempotency = name.map(named);
         let app = key(caller, &app);
-        let event = Event { id, app, function, kind, json, due_us, key: idempotency };
+        let sender = Some(caller.name.clone());
+        let event =
+            Event { id, app, function, kind, json, due_us, caller: sender, key: idempotency };
         self.parts.events.accept(event).await
     }
 

@@ -19,7 +19,9 @@ mod ready;
 mod sealer;
 mod secrets;
 mod service;
+mod tenants;
 mod uploads;
+mod usage;
 
 pub use bootstrap::{BootstrapError, ensure_admin_token};
 pub use follower::Follower;

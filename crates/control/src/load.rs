@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use mayfly_control_api::{AppView, ReleaseView, Secrets};
+use mayfly_control_api::{AppView, ReleaseView, Secrets, TenantView};
 use mayfly_manifest::RouteTable;
 use mayfly_state_api::{AppRecord, ControlStore, Error, ReleaseRecord, SecretRecord};
-use mayfly_types::{AppKey, ReleaseNumber, Revision, RevisionId};
+use mayfly_types::{AppKey, ReleaseNumber, Revision, RevisionId, TenantName};
 
 use crate::{Sealer, secret_aad};
 
@@ -31,6 +31,14 @@ pub(crate) enum Before<'a> {
 impl Loader {
     pub(crate) fn new(store: Arc<dyn ControlStore>, sealer: Arc<dyn Sealer>) -> Self {
         Self { store, sealer, generation: AtomicU64::new(0) }
+    }
+
+    /// What is laid down for a tenant; `None` when nothing is, or when it is gone.
+    pub(crate) async fn tenant(&self, name: &TenantName) -> Result<Option<Arc<TenantView>>, Error> {
+        let Some(record) = self.store.tenant(name).await? else { return Ok(None) };
+        let budgets = self.store.budgets(name).await?;
+        let view = TenantView { suspended: record.suspended, budgets };
+        Ok((view != TenantView::default()).then(|| Arc::new(view)))
     }
 
     /// The view of an app; `None` when it is gone.

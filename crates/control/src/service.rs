@@ -7,21 +7,23 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_control_api::{
-    AppSummary, Caller, Control, DeployRequest, Deployed, Error, Events, FunctionDetail,
-    ReleaseSummary, SecretSummary, SendRequest,
+    AppSummary, BudgetSummary, Caller, Control, DeployRequest, Deployed, Error, Events,
+    FunctionDetail, ReleaseSummary, SecretSummary, SendRequest, Spending, TenantSummary,
+    TokenSummary, UsageReport, UsageRequest,
 };
 use mayfly_runtime_api::Runtime;
 use mayfly_state_api::{
-    ArtifactStore, ByteReader, ControlStore, InvocationQuery, InvocationQueue, InvocationRecord,
-    LogLine, LogQuery, LogStore, Redrive,
+    ArtifactStore, BudgetKey, ByteReader, ControlStore, InvocationQuery, InvocationQueue,
+    InvocationRecord, Ledger, LogLine, LogQuery, LogStore, Prices, Redrive, Role, TokenRecord,
+    UsageStore,
 };
 use mayfly_types::{
     AppKey, AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber,
-    RuntimeKind,
+    RuntimeKind, TenantName,
 };
 
 use crate::bounded::Bounded;
-use crate::{Progress, Sealer};
+use crate::{Progress, Sealer, tenants};
 
 /// Tells the time in UTC microseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
@@ -86,6 +88,14 @@ pub struct ControlParts {
     pub clock: Clock,
     /// A directory for uploads that are not checked yet. They have no name in it.
     pub spool: PathBuf,
+    /// Sums of what was used.
+    pub usage: Arc<dyn UsageStore>,
+    /// Records that are to become part of them.
+    pub ledger: Arc<dyn Ledger>,
+    /// How much of budgets is used.
+    pub spending: Arc<dyn Spending>,
+    /// What things cost.
+    pub prices: Prices,
     /// Bounds.
     pub limits: ControlLimits,
 }
@@ -129,7 +139,7 @@ impl Control for ControlService {
         }
         // The hash is compared, never the token: how long that takes tells nothing about it.
         let found = self.parts.store.token(Digest::of(token.as_bytes())).await?;
-        Ok(found.map(|token| Caller { tenant: token.tenant, name: token.name }))
+        Ok(found.map(|TokenRecord { tenant, name, role, .. }| Caller { tenant, name, role }))
     }
 
     async fn missing_artifacts(
@@ -137,6 +147,7 @@ impl Control for ControlService {
         caller: &Caller,
         digests: &[Digest],
     ) -> Result<Vec<Digest>, Error> {
+        caller.needs(Role::Deploy)?;
         Ok(self.parts.artifacts.missing(&caller.tenant, digests).await?)
     }
 
@@ -146,6 +157,7 @@ impl Control for ControlService {
         digest: Digest,
         content: ByteReader,
     ) -> Result<(), Error> {
+        caller.needs(Role::Deploy)?;
         self.upload(&caller.tenant, digest, content).await
     }
 
@@ -155,14 +167,17 @@ impl Control for ControlService {
         op: OperationId,
         request: DeployRequest,
     ) -> Result<Deployed, Error> {
+        caller.needs(Role::Deploy)?;
         self.make_release(caller, op, request).await
     }
 
     async fn apps(&self, caller: &Caller) -> Result<Vec<AppSummary>, Error> {
+        caller.needs(Role::Read)?;
         self.list_apps(&caller.tenant).await
     }
 
     async fn app(&self, caller: &Caller, app: &AppName) -> Result<AppSummary, Error> {
+        caller.needs(Role::Read)?;
         let record = self.app_record(&key(caller, app)).await?;
         self.summary(record).await
     }
@@ -173,6 +188,7 @@ impl Control for ControlService {
         app: &AppName,
         function: &FunctionName,
     ) -> Result<FunctionDetail, Error> {
+        caller.needs(Role::Read)?;
         self.function_detail(&key(caller, app), function).await
     }
 
@@ -182,6 +198,7 @@ impl Control for ControlService {
         app: &AppName,
         limit: usize,
     ) -> Result<Vec<ReleaseSummary>, Error> {
+        caller.needs(Role::Read)?;
         self.list_releases(&key(caller, app), limit).await
     }
 
@@ -192,6 +209,7 @@ impl Control for ControlService {
         app: &AppName,
         live: Live,
     ) -> Result<AppSummary, Error> {
+        caller.needs(Role::Deploy)?;
         self.move_live(op, &key(caller, app), live).await
     }
 
@@ -202,6 +220,7 @@ impl Control for ControlService {
         app: &AppName,
         to: Option<ReleaseNumber>,
     ) -> Result<AppSummary, Error> {
+        caller.needs(Role::Deploy)?;
         self.roll_back(op, &key(caller, app), to).await
     }
 
@@ -211,6 +230,7 @@ impl Control for ControlService {
         op: OperationId,
         app: &AppName,
     ) -> Result<(), Error> {
+        caller.needs(Role::Admin)?;
         self.remove_app(op, &key(caller, app)).await
     }
 
@@ -222,6 +242,7 @@ impl Control for ControlService {
         name: &str,
         value: &str,
     ) -> Result<(), Error> {
+        caller.needs(Role::Deploy)?;
         self.seal_secret(op, &key(caller, app), name, value).await
     }
 
@@ -232,14 +253,17 @@ impl Control for ControlService {
         app: &AppName,
         name: &str,
     ) -> Result<(), Error> {
+        caller.needs(Role::Deploy)?;
         self.remove_secret(op, &key(caller, app), name).await
     }
 
     async fn secrets(&self, caller: &Caller, app: &AppName) -> Result<Vec<SecretSummary>, Error> {
+        caller.needs(Role::Read)?;
         self.list_secrets(&key(caller, app)).await
     }
 
     async fn send(&self, caller: &Caller, request: SendRequest) -> Result<InvocationId, Error> {
+        caller.needs(Role::Invoke)?;
         self.send_event(caller, request).await
     }
 
@@ -248,6 +272,7 @@ impl Control for ControlService {
         caller: &Caller,
         id: InvocationId,
     ) -> Result<InvocationRecord, Error> {
+        sees_invocations(caller)?;
         let found = self.parts.queue.invocation(&caller.tenant, id).await?;
         found.ok_or_else(|| Error::NotFound { what: format!("invocation {id}") })
     }
@@ -257,10 +282,12 @@ impl Control for ControlService {
         caller: &Caller,
         query: InvocationQuery,
     ) -> Result<Vec<InvocationRecord>, Error> {
+        sees_invocations(caller)?;
         self.list_invocations(caller, query).await
     }
 
     async fn cancel(&self, caller: &Caller, id: InvocationId) -> Result<InvocationRecord, Error> {
+        caller.needs(Role::Invoke)?;
         self.parts.events.cancel(&caller.tenant, id).await
     }
 
@@ -271,6 +298,7 @@ impl Control for ControlService {
         function: &FunctionName,
         which: Redrive,
     ) -> Result<usize, Error> {
+        caller.needs(Role::Invoke)?;
         self.queue_again(&key(caller, app), function, which).await
     }
 
@@ -280,6 +308,129 @@ impl Control for ControlService {
         query: LogQuery,
         wait: Option<Duration>,
     ) -> Result<(Vec<LogLine>, u64), Error> {
+        caller.needs(Role::Read)?;
         self.read_logs(&caller.tenant, query, wait).await
     }
+
+    async fn usage(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+        request: UsageRequest,
+    ) -> Result<UsageReport, Error> {
+        caller.needs(Role::Read)?;
+        let tenant = match tenant {
+            // Who was deleted owes what it used.
+            Some(tenant) if caller.role == Role::Operator => tenant.clone(),
+            tenant => self.tenant_of(caller, tenant).await?,
+        };
+        self.report_usage(tenant, request).await
+    }
+
+    async fn budgets(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+    ) -> Result<Vec<BudgetSummary>, Error> {
+        caller.needs(Role::Read)?;
+        self.list_budgets(self.tenant_of(caller, tenant).await?).await
+    }
+
+    async fn put_budget(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        key: BudgetKey,
+        limit: f64,
+    ) -> Result<BudgetSummary, Error> {
+        caller.needs(Role::Admin)?;
+        let tenant = self.tenant_of(caller, tenant).await?;
+        self.set_budget(caller, op, tenant, key, limit).await
+    }
+
+    async fn delete_budget(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        key: BudgetKey,
+    ) -> Result<(), Error> {
+        caller.needs(Role::Admin)?;
+        let tenant = self.tenant_of(caller, tenant).await?;
+        self.remove_budget(caller, op, tenant, key).await
+    }
+
+    async fn tenants(&self, caller: &Caller) -> Result<Vec<TenantSummary>, Error> {
+        caller.needs(Role::Operator)?;
+        Ok(self.parts.store.tenants().await?.into_iter().map(tenants::summary).collect())
+    }
+
+    async fn create_tenant(
+        &self,
+        caller: &Caller,
+        tenant: &TenantName,
+    ) -> Result<TenantSummary, Error> {
+        caller.needs(Role::Operator)?;
+        Ok(tenants::summary(self.parts.store.create_tenant(tenant).await?))
+    }
+
+    async fn suspend_tenant(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantSummary, Error> {
+        caller.needs(Role::Operator)?;
+        self.set_suspended(op, tenant, suspended).await
+    }
+
+    async fn delete_tenant(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: &TenantName,
+    ) -> Result<(), Error> {
+        caller.needs(Role::Operator)?;
+        self.remove_tenant(op, tenant).await
+    }
+
+    async fn tokens(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+    ) -> Result<Vec<TokenSummary>, Error> {
+        caller.needs(Role::Admin)?;
+        self.list_tokens(self.tenant_of(caller, tenant).await?).await
+    }
+
+    async fn create_token(
+        &self,
+        caller: &Caller,
+        tenant: Option<&TenantName>,
+        name: &str,
+        role: Role,
+    ) -> Result<String, Error> {
+        caller.needs(Role::Admin)?;
+        // Nobody gives away more than they have.
+        caller.needs(role)?;
+        self.make_token(self.tenant_of(caller, tenant).await?, name, role).await
+    }
+
+    async fn delete_token(
+        &self,
+        caller: &Caller,
+        op: OperationId,
+        tenant: Option<&TenantName>,
+        name: &str,
+    ) -> Result<(), Error> {
+        caller.needs(Role::Admin)?;
+        self.remove_token(caller, op, self.tenant_of(caller, tenant).await?, name).await
+    }
+}
+
+/// Who may run functions may also see what became of it.
+fn sees_invocations(caller: &Caller) -> Result<(), Error> {
+    caller.needs(Role::Invoke).or_else(|_| caller.needs(Role::Read))
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use mayfly_runtime_api::Body;
-use mayfly_types::{Fault, FaultCode, InvocationId};
+use mayfly_types::{Fault, InvocationId};
 use serde_json::json;
 
 /// Carries the invocation's id on every answer.
@@ -47,8 +47,8 @@ pub(crate) fn response(fault: &Fault, id: InvocationId, details: Details) -> Res
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if matches!(fault.code, FaultCode::TooManyRequests | FaultCode::Unavailable) {
-        headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = fault.wait_seconds() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     response
 }

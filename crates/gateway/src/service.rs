@@ -117,7 +117,8 @@ impl Gateway {
             remote,
             version: parts.version,
         };
-        let invocation = Invocation { id, target: routed.target, payload: Payload::Http(request) };
+        let payload = Payload::Http(request);
+        let invocation = Invocation { id, target: routed.target, payload, caller: None };
         let answered = self.parts.invoke.invoke(invocation).await;
         // A body over the limit is the caller's fault, whatever the function made of it.
         if let Some(fault) = refusal.as_ref().and_then(|refusal| refusal.get()) {

@@ -7,30 +7,48 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use mayfly_runtime_api::{Body, ReplyBody, ReplyStream};
-use mayfly_types::{Fault, InvocationId, Outcome, RevisionId};
+use mayfly_state_api::{LedgerEntry, Sums};
+use mayfly_types::{ByteSize, Fault, InvocationId, Outcome, OutcomeStatus, RevisionId};
 use tokio::sync::oneshot;
 use tracing::debug;
 
+use crate::accounts::Hold;
 use crate::functions::Permit;
+use crate::invoker::Shared;
 
 /// What an attempt came to.
 #[derive(Debug)]
 pub(crate) struct Settled {
     pub(crate) revision: RevisionId,
+    pub(crate) memory: ByteSize,
     pub(crate) outcome: Outcome,
 }
 
 /// What is known of an attempt when it ends.
 pub(crate) struct Attempt {
     pub(crate) id: InvocationId,
-    pub(crate) tasks: Arc<tokio_tasks::Tasks>,
+    /// Which attempt of its invocation it is, from 1.
+    pub(crate) number: u32,
+    pub(crate) caller: Option<Arc<str>>,
+    /// When it began, in UTC microseconds since 1970.
+    pub(crate) started_us: i64,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) permit: Permit,
-    /// Who wants to know.
+    /// What it may use of budgets.
+    pub(crate) hold: Option<Hold>,
+    /// Bytes of the body of the request that became its event.
+    pub(crate) request: Option<u64>,
+    /// What the ledger has of it already.
+    pub(crate) recorded: Option<Outcome>,
+    /// Who wants to know, and writes it into the ledger.
     pub(crate) told: Option<oneshot::Sender<Settled>>,
 }
 
 impl Attempt {
-    pub(crate) fn settle(self, outcome: &Outcome) {
+    /// Counts what it came to. When this returns, the ledger has it, unless somebody else writes it there.
+    pub(crate) fn settle(mut self, outcome: &Outcome) {
+        let function = Arc::clone(self.permit.function());
+        let revision = &function.revision;
         debug!(
             invocation = %self.id,
             status = ?outcome.status,
@@ -40,11 +58,43 @@ impl Attempt {
             memory_peak = outcome.memory_peak,
             "attempt ended"
         );
-        if let Some(told) = self.told {
-            let revision = self.permit.revision();
-            let _nobody_may_wait = told.send(Settled { revision, outcome: outcome.clone() });
+        let memory = revision.config().memory;
+        match self.told.take() {
+            Some(told) => {
+                let settled = Settled { revision: revision.id(), memory, outcome: outcome.clone() };
+                let _nobody_may_wait = told.send(settled);
+            }
+            None => self.append(outcome),
         }
-        drop(self.permit);
+        let sums = Sums::of(outcome, memory);
+        self.shared.settle(&function.account, self.started_us, sums);
+        drop((self.hold, self.permit));
+    }
+}
+
+impl Attempt {
+    /// Records what it came to so far, for its answer ends before it does.
+    fn record(&mut self, so_far: Outcome) {
+        if self.told.is_none() && self.recorded.is_none() {
+            let so_far = Outcome { status: OutcomeStatus::Ok, ..so_far };
+            self.append(&so_far);
+            self.recorded = Some(so_far);
+        }
+    }
+
+    fn append(&self, outcome: &Outcome) {
+        let revision = &self.permit.function().revision;
+        self.shared.parts.ledger.append(&LedgerEntry {
+            invocation: self.id,
+            attempt: self.number,
+            app: revision.app(),
+            function: revision.function(),
+            caller: self.caller.as_deref(),
+            started_us: self.started_us,
+            memory: revision.config().memory,
+            outcome,
+            before: self.recorded.as_ref(),
+        });
     }
 }
 
@@ -62,17 +112,34 @@ pub(crate) fn body(reply: ReplyBody, attempt: Attempt) -> Body {
 }
 
 /// Lets what remains of an attempt run to its end by itself.
-pub(crate) fn finish(reply: ReplyBody, attempt: Attempt) {
+pub(crate) fn finish(
+    reply: ReplyBody,
+    mut attempt: Attempt,
+    amend: impl Fn(&mut Outcome) + Send + 'static,
+) {
     match reply {
-        ReplyBody::Complete(_, outcome) => attempt.settle(&outcome),
-        ReplyBody::Running(stream) => run_on(stream, attempt),
+        ReplyBody::Complete(_, mut outcome) => {
+            amend(&mut outcome);
+            attempt.settle(&outcome);
+        }
+        ReplyBody::Running(mut stream) => {
+            let mut so_far = stream.as_mut().so_far();
+            amend(&mut so_far);
+            attempt.record(so_far);
+            run_on(stream, attempt, amend);
+        }
     }
 }
 
-fn run_on(mut stream: Pin<Box<dyn ReplyStream>>, attempt: Attempt) {
-    let tasks = Arc::clone(&attempt.tasks);
-    tasks.spawn(async move {
-        let outcome = std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await;
+fn run_on(
+    mut stream: Pin<Box<dyn ReplyStream>>,
+    attempt: Attempt,
+    amend: impl Fn(&mut Outcome) + Send + 'static,
+) {
+    let shared = Arc::clone(&attempt.shared);
+    shared.tasks.spawn(async move {
+        let mut outcome = std::future::poll_fn(|cx| stream.as_mut().poll_outcome(cx)).await;
+        amend(&mut outcome);
         attempt.settle(&outcome);
     });
 }
@@ -97,7 +164,13 @@ impl http_body::Body for Running {
         let Some((stream, _)) = &mut self.rest else { return Poll::Ready(None) };
         match stream.as_mut().poll_data(cx) {
             Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(data))) => Poll::Ready(Some(Ok(Frame::data(data)))),
+            Poll::Ready(Some(Ok(data))) => {
+                // Whoever knows the body's length does not ask for more than its last byte.
+                if stream.remaining() == Some(0) {
+                    self.end(cx);
+                }
+                Poll::Ready(Some(Ok(Frame::data(data))))
+            }
             Poll::Ready(Some(Err(fault))) => {
                 // An error drops what the connection has not sent yet; it sends when it must wait.
                 self.broken = Some(fault);
@@ -105,8 +178,10 @@ impl http_body::Body for Running {
                 Poll::Pending
             }
             Poll::Ready(None) => {
-                if let Some((stream, attempt)) = self.rest.take() {
-                    run_on(stream, attempt);
+                if !self.end(cx)
+                    && let Some((stream, attempt)) = self.rest.take()
+                {
+                    run_on(stream, attempt, |_| {});
                 }
                 Poll::Ready(None)
             }
@@ -127,14 +202,31 @@ impl http_body::Body for Running {
     }
 }
 
+impl Running {
+    /// Settles the attempt if nothing of it remains. In any case the ledger has it before the answer ends.
+    fn end(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some((stream, attempt)) = &mut self.rest else { return true };
+        let Poll::Ready(outcome) = stream.as_mut().poll_outcome(cx) else {
+            attempt.record(stream.as_mut().so_far());
+            return false;
+        };
+        if let Some((stream, attempt)) = self.rest.take() {
+            drop(stream);
+            attempt.settle(&outcome);
+        }
+        true
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let Some((mut stream, attempt)) = self.rest.take() else { return };
         // Whoever knows a body's length stops reading at its last byte, and has not left.
         if stream.remaining() == Some(0) {
-            run_on(stream, attempt);
+            run_on(stream, attempt, |_| {});
         } else {
-            let outcome = stream.as_mut().cancelled();
+            let so_far = stream.as_mut().so_far();
+            let outcome = Outcome { status: OutcomeStatus::Cancelled, ..so_far };
             drop(stream);
             attempt.settle(&outcome);
         }

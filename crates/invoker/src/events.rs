@@ -18,8 +18,7 @@ use std::time::Duration;
 pub use dispatcher::Dispatcher;
 use mayfly_state_api::InvocationQueue;
 
-/// Tells the time in UTC microseconds since 1970.
-pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+use crate::Clock;
 
 /// What a dispatcher works with, beside an invoker.
 pub struct EventParts {

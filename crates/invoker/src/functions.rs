@@ -8,10 +8,13 @@ use mayfly_runtime_api::Instance;
 use mayfly_types::{Fault, FaultCode, Revision, RevisionId};
 use tokio::sync::OnceCell;
 
+use crate::accounts::{Account, Accounts};
+
 /// One revision under one set of secrets.
 pub(crate) struct Function {
     pub(crate) revision: Arc<Revision>,
     pub(crate) instance: OnceCell<Arc<dyn Instance>>,
+    pub(crate) account: Arc<Account>,
     secrets: u64,
     running: AtomicU32,
     used: AtomicU64,
@@ -26,7 +29,12 @@ pub(crate) struct Functions {
 
 impl Functions {
     /// What is held of a revision. Secrets of another generation make it anew.
-    pub(crate) fn get(&self, revision: &Arc<Revision>, secrets: u64) -> Arc<Function> {
+    pub(crate) fn get(
+        &self,
+        revision: &Arc<Revision>,
+        secrets: u64,
+        accounts: &Accounts,
+    ) -> Arc<Function> {
         let now = self.clock.load(Ordering::Relaxed);
         let fits = |function: &&Arc<Function>| function.secrets == secrets;
         {
@@ -43,6 +51,7 @@ impl Functions {
         let function = Arc::new(Function {
             revision: Arc::clone(revision),
             instance: OnceCell::new(),
+            account: accounts.of(revision.app(), revision.function()),
             secrets,
             running: AtomicU32::new(0),
             used: AtomicU64::new(now),
@@ -96,8 +105,8 @@ impl Permit {
 
 impl Permit {
     /// What it is a permit for.
-    pub(crate) fn revision(&self) -> RevisionId {
-        self.function.revision.id()
+    pub(crate) fn function(&self) -> &Arc<Function> {
+        &self.function
     }
 }
 

@@ -7,16 +7,21 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mayfly_control_api::{Secrets, SharedView};
+use mayfly_control_api::{Secrets, SharedView, TenantView};
 use mayfly_runtime_api::lambda::{self, EventContext};
 use mayfly_runtime_api::{
-    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Payload,
-    Reply, Runtime, StartRequest, Target,
+    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, LogLevel,
+    LogSink, Payload, Reply, Runtime, StartRequest, Target,
 };
-use mayfly_state_api::LogStore;
-use mayfly_types::{AppKey, Fault, FaultCode, FunctionName, HandlerStyle, Revision, RuntimeKind};
+use mayfly_state_api::{Ledger, LogStore, Sums};
+use mayfly_types::{
+    AppKey, Blame, Fault, FaultCode, FunctionName, HandlerStyle, Outcome, OutcomeStatus, Revision,
+    RuntimeKind,
+};
 use tokio::sync::oneshot;
 
+use crate::Clock;
+use crate::accounts::{Account, Accounts};
 use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
 use crate::functions::{Function, Functions, Permit};
 use crate::logs::FunctionLogs;
@@ -51,6 +56,12 @@ pub struct Parts {
     pub runtimes: Arc<BTreeMap<RuntimeKind, Arc<dyn Runtime>>>,
     /// Where log lines go.
     pub logs: Arc<dyn LogStore>,
+    /// Where records of attempts go.
+    pub ledger: Arc<dyn Ledger>,
+    /// What was used, and may be.
+    pub accounts: Arc<Accounts>,
+    /// The time.
+    pub clock: Clock,
     /// The node's own limits.
     pub limits: Limits,
 }
@@ -61,11 +72,11 @@ pub struct Invoker {
     shared: Arc<Shared>,
 }
 
-struct Shared {
-    parts: Parts,
+pub(crate) struct Shared {
+    pub(crate) parts: Parts,
     functions: Functions,
     running: Arc<AtomicU32>,
-    tasks: Arc<Tasks>,
+    pub(crate) tasks: Arc<Tasks>,
 }
 
 impl Invoker {
@@ -111,14 +122,47 @@ impl Invoker {
         invocation: Invocation,
         told: Option<oneshot::Sender<Settled>>,
     ) -> Result<Answer, Fault> {
-        let (revision, secrets) = self.shared.revision(&invocation.target)?;
-        let function = self.shared.functions.get(&revision, secrets.generation);
-        let limits = self.shared.parts.limits;
+        let shared = &self.shared;
+        let (revision, secrets) = shared.revision(&invocation.target)?;
+        let accounts = &shared.parts.accounts;
+        let function = shared.functions.get(&revision, secrets.generation, accounts);
+        let tenant = shared.tenant(revision.app());
+        if tenant.as_ref().is_some_and(|tenant| tenant.suspended) {
+            return Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"));
+        }
+        let limits = shared.parts.limits;
         let limit = revision.config().concurrency.unwrap_or(limits.function);
-        let permit = Permit::take(&function, &self.shared.running, limit, limits.node)?;
-        let instance = self.shared.instance(&function, &secrets).await?;
-        let tasks = Arc::clone(&self.shared.tasks);
-        let attempt = Attempt { id: invocation.id, tasks, permit, told };
+        let permit = Permit::take(&function, &shared.running, limit, limits.node)?;
+        let hold = match &tenant {
+            Some(tenant) => accounts.hold(&function.account, &tenant.budgets, revision.config())?,
+            None => None,
+        };
+        let attempt = Attempt {
+            id: invocation.id,
+            number: match &invocation.payload {
+                Payload::Event(event) => event.attempt,
+                Payload::Http(_) => 1,
+            },
+            caller: invocation.caller,
+            started_us: (shared.parts.clock)(),
+            shared: Arc::clone(shared),
+            permit,
+            hold,
+            request: None,
+            recorded: None,
+            told,
+        };
+        let instance = match shared.instance(&function, &secrets).await {
+            Ok(instance) => instance,
+            Err(fault) => {
+                // A function that cannot even start has had its attempt.
+                if fault.code.blame() == Blame::Function {
+                    let nothing = Outcome::nothing(OutcomeStatus::Fault(fault.code));
+                    attempt.settle(&Outcome { cold: true, ..nothing });
+                }
+                return Err(fault);
+            }
+        };
         let deadline = Instant::now() + revision.config().timeout.as_duration();
         let id = invocation.id;
         match (revision.style(), invocation.payload) {
@@ -128,15 +172,14 @@ impl Invoker {
             }
             (HandlerStyle::Event, Payload::Event(event)) => {
                 let call = Call { id, payload: Payload::Event(event), deadline };
-                self.shared.run_to_end(instance, call, attempt).await
+                shared.run_to_end(instance, call, attempt).await
             }
             (HandlerStyle::Event, Payload::Http(request)) => {
-                let event = event(&revision, id, request).await?;
+                let (event, bytes_in) = event(&revision, id, request).await?;
                 let call = Call { id, payload: Payload::Event(event), deadline };
-                let answer = self.shared.run_to_end(instance, call, attempt).await?;
-                let Answer::Event(json) = answer else { return Ok(answer) };
-                let (head, body) = lambda::http_from_result(&json)?;
-                Ok(Answer::Http { head, body: Body::full(body) })
+                shared
+                    .run_to_end(instance, call, Attempt { request: Some(bytes_in), ..attempt })
+                    .await
             }
         }
     }
@@ -154,6 +197,44 @@ impl Invoker {
 }
 
 impl Shared {
+    /// What is laid down for an app's tenant.
+    fn tenant(&self, app: &AppKey) -> Option<Arc<TenantView>> {
+        let view = self.parts.view.load();
+        // Most nodes have no such tenant.
+        if view.tenants.is_empty() {
+            return None;
+        }
+        view.tenants.get(&app.tenant).cloned()
+    }
+
+    /// Counts what an attempt came to, and warns of budgets that are used up with it.
+    pub(crate) fn settle(&self, account: &Account, started_us: i64, sums: Sums) {
+        let tenant = self.tenant(&account.app);
+        let budgets = tenant.as_ref().map_or(&[][..], |tenant| &tenant.budgets);
+        let accounts = &self.parts.accounts;
+        for (budget, used) in accounts.settle(account, budgets, started_us, sums) {
+            let (key, prices) = (&budget.key, accounts.prices());
+            let show = |amount| key.meter.show(amount, prices);
+            let message = format!(
+                "the soft budget of {} for each {} is used up: {} of {}",
+                key.scope(),
+                key.period,
+                show(used),
+                show(budget.limit)
+            );
+            tracing::warn!(tenant = %budget.tenant, "{message}");
+            self.logs(account.app.clone(), account.function.clone()).write(
+                None,
+                LogLevel::Warn,
+                &message,
+            );
+        }
+    }
+
+    fn logs(&self, app: AppKey, function: FunctionName) -> FunctionLogs {
+        FunctionLogs { store: Arc::clone(&self.parts.logs), app, function }
+    }
+
     fn revision(&self, target: &Target) -> Result<(Arc<Revision>, Arc<Secrets>), Fault> {
         let view = self.parts.view.load();
         let app = view.apps.get(&target.app).ok_or_else(|| {
@@ -187,11 +268,7 @@ impl Shared {
                 .start(StartRequest {
                     revision: Arc::clone(revision),
                     secrets: Arc::new(given.map(|(n, v)| (n.clone(), v.clone())).collect()),
-                    logs: Arc::new(FunctionLogs {
-                        store: Arc::clone(&self.parts.logs),
-                        app: revision.app().clone(),
-                        function: revision.function().clone(),
-                    }),
+                    logs: Arc::new(self.logs(revision.app().clone(), revision.function().clone())),
                 })
                 .await
         };
@@ -218,23 +295,38 @@ async fn run(instance: Arc<dyn Instance>, call: Call, attempt: Attempt) -> Resul
         Ok(Reply::Http { head, body }) => {
             Ok(Answer::Http { head, body: answer::body(body, attempt) })
         }
-        Ok(Reply::Event { json, rest }) => {
-            answer::finish(rest, attempt);
-            Ok(Answer::Event(json))
-        }
-        Err(Failure { fault, outcome }) => {
+        Ok(Reply::Event { json, rest }) => match attempt.request {
+            None => {
+                answer::finish(rest, attempt, |_| {});
+                Ok(Answer::Event(json))
+            }
+            Some(bytes_in) => {
+                // Callers are billed by what they sent and were sent, and not by what it looked like inside.
+                let answer = lambda::http_from_result(&json);
+                let bytes_out = answer.as_ref().map_or(0, |(_, body)| body.len() as u64);
+                let wrong = answer.as_ref().err().map(|fault| OutcomeStatus::Fault(fault.code));
+                answer::finish(rest, attempt, move |outcome| {
+                    (outcome.bytes_in, outcome.bytes_out) = (bytes_in, bytes_out);
+                    outcome.status = wrong.unwrap_or(outcome.status);
+                });
+                let (head, body) = answer?;
+                Ok(Answer::Http { head, body: Body::full(body) })
+            }
+        },
+        Err(Failure { fault, mut outcome }) => {
+            outcome.bytes_in = attempt.request.unwrap_or(outcome.bytes_in);
             attempt.settle(&outcome);
             Err(fault)
         }
     }
 }
 
-/// An HTTP request as an event of payload format 2.0.
+/// An HTTP request as an event of payload format 2.0, and how many bytes its body has.
 async fn event(
     revision: &Revision,
     id: mayfly_types::InvocationId,
     mut request: HttpRequest,
-) -> Result<EventRequest, Fault> {
+) -> Result<(EventRequest, u64), Fault> {
     let body: Bytes = std::mem::take(&mut request.body).collect(EVENT_BODY).await?;
     let context = EventContext {
         account: "000000000000".into(),
@@ -243,5 +335,5 @@ async fn event(
         time: SystemTime::now(),
     };
     let json = lambda::event_from_http(&request, &body, id, &context);
-    Ok(EventRequest { kind: "http".into(), json, attempt: 1 })
+    Ok((EventRequest { kind: "http".into(), json, attempt: 1 }, body.len() as u64))
 }

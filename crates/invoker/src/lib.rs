@@ -5,14 +5,19 @@
 //! wants the other, and settles what the attempt cost when the last of it has ended. A [`Dispatcher`] does that
 //! with events that nobody waits for.
 
+mod accounts;
 mod answer;
 mod events;
 mod functions;
 mod invoker;
 mod logs;
 
-pub use events::{Clock, Dispatcher, EventLimits, EventParts};
+pub use accounts::Accounts;
+pub use events::{Dispatcher, EventLimits, EventParts};
 pub use invoker::{Invoker, Limits, Parts};
+
+/// Tells the time in UTC microseconds since 1970.
+pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;
 
 #[cfg(test)]
 mod tests;

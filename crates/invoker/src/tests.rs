@@ -8,14 +8,17 @@ use std::task::{Context, Poll};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, View};
+use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, TenantView, View};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
     Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Payload,
     PrepareError, PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, ResponseHead, Runtime,
     StartRequest, Target,
 };
-use mayfly_state_api::{Error, LogLine, LogQuery, LogStore};
+use mayfly_state_api::{
+    BudgetKey, BudgetKind, BudgetRecord, Error, Ledger, LedgerEntry, LogLine, LogQuery, LogStore,
+    Meter, Period, Prices, Sums,
+};
 use mayfly_types::{
     AppKey, AppName, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, FunctionName,
     HandlerStyle, InvocationId, Isolation, Outcome, OutcomeStatus, ReleaseNumber, Revision,
@@ -23,7 +26,7 @@ use mayfly_types::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Invoker, Limits, Parts};
+use crate::{Accounts, Invoker, Limits, Parts};
 
 type Handler = dyn Fn(Call) -> Result<Reply, Failure> + Send + Sync;
 
@@ -52,6 +55,34 @@ impl Runtime for Fake {
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {
         self.starts.lock().unwrap().push((*request.secrets).clone());
         Ok(Arc::new(FakeInstance(Arc::clone(&self.handler))))
+    }
+}
+
+/// When everything happens, in UTC microseconds since 1970.
+const NOW_US: i64 = 1_700_000_000_000_000;
+
+/// A ledger that is read by its test.
+#[derive(Default)]
+pub(crate) struct Recorded(Mutex<Vec<(InvocationId, u32, Sums)>>);
+
+impl Recorded {
+    /// The attempts that ended since this was last asked: their numbers and sums.
+    pub(crate) fn taken(&self) -> Vec<(u32, Sums)> {
+        let taken = std::mem::take(&mut *self.0.lock().unwrap());
+        taken.into_iter().map(|(_, number, sums)| (number, sums)).collect()
+    }
+}
+
+#[async_trait]
+impl Ledger for Recorded {
+    fn append(&self, entry: &LedgerEntry<'_>) {
+        assert_eq!((entry.app, entry.function), (&app(), &function()));
+        assert_eq!(entry.started_us, NOW_US);
+        let sums = entry.sums();
+        self.0.lock().unwrap().push((entry.invocation, entry.attempt, sums));
+    }
+    async fn flush(&self) -> Result<(), Error> {
+        Ok(())
     }
 }
 
@@ -143,6 +174,7 @@ pub(crate) struct World {
     pub(crate) invoker: Invoker,
     runtime: Arc<Fake>,
     view: SharedView,
+    pub(crate) ledger: Arc<Recorded>,
 }
 
 pub(crate) fn world(
@@ -153,13 +185,17 @@ pub(crate) fn world(
     let runtime = Arc::new(Fake { handler: Arc::new(handler), starts: Mutex::default() });
     let runtimes: BTreeMap<_, Arc<dyn Runtime>> =
         BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
+    let ledger = Arc::new(Recorded::default());
     let invoker = Invoker::new(Parts {
         view: view.clone(),
         runtimes: Arc::new(runtimes),
         logs: Arc::new(NoLogs(watch::channel(0).0)),
+        ledger: ledger.clone(),
+        accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
+        clock: Arc::new(|| NOW_US),
         limits: Limits::default(),
     });
-    let world = World { invoker, runtime, view };
+    let world = World { invoker, runtime, view, ledger };
     world.show(live, 1);
     world
 }
@@ -179,7 +215,8 @@ impl World {
     async fn call_release(&self, payload: Payload, release: Option<u64>) -> Result<Answer, Fault> {
         let target =
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
-        self.invoker.invoke(Invocation { id: InvocationId::new(), target, payload }).await
+        let id = InvocationId::new();
+        self.invoker.invoke(Invocation { id, target, payload, caller: None }).await
     }
 }
 
@@ -234,7 +271,7 @@ impl ReplyStream for Stream {
     }
 
     fn poll_outcome(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Outcome> {
-        self.ended.send("finished").unwrap();
+        let _the_test_may_not_ask = self.ended.send("finished");
         Poll::Ready(outcome())
     }
 
@@ -242,8 +279,8 @@ impl ReplyStream for Stream {
         Some(self.chunks.iter().map(|chunk| chunk.len() as u64).sum())
     }
 
-    fn cancelled(self: Pin<&mut Self>) -> Outcome {
-        self.ended.send("cancelled").unwrap();
+    fn so_far(self: Pin<&mut Self>) -> Outcome {
+        let _the_test_may_not_ask = self.ended.send("cancelled");
         outcome()
     }
 }
@@ -361,8 +398,126 @@ async fn what_is_not_deployed_is_not_found() {
     let world = world(live, |_| complete("ok"));
     let mut target = Target { app: app(), function: function(), release: None };
     target.function = FunctionName::new("other").unwrap();
-    let invocation = Invocation { id: InvocationId::new(), target, payload: http("") };
+    let (id, payload) = (InvocationId::new(), http(""));
+    let invocation = Invocation { id, target, payload, caller: None };
     let fault = world.invoker.invoke(invocation).await.unwrap_err();
     assert_eq!(fault.code, FaultCode::NotFound);
     assert_eq!(fault.message, "app `app` has no function `other`");
+}
+
+#[tokio::test]
+async fn the_ledger_has_an_attempt_before_its_answer_ends() {
+    use http_body_util::BodyExt;
+    let live = vec![(100, release(1, revision(HandlerStyle::Fetch, None, "x")))];
+    let whole = world(live, |_| complete("ok"));
+    let answer = whole.call(http("")).await.unwrap();
+    assert_eq!(whole.ledger.taken().len(), 1, "before the answer begins");
+    drop(answer);
+    assert_eq!(whole.ledger.taken(), []);
+
+    let (streamed, _ended) = streaming();
+    let Answer::Http { mut body, .. } = streamed.call(http("")).await.unwrap() else { panic!() };
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(streamed.ledger.taken(), [], "there is more to come");
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(streamed.ledger.taken().len(), 1, "with the last bytes");
+    drop(body);
+    streamed.invoker.drain().await;
+    assert_eq!(streamed.ledger.taken(), [], "and once");
+}
+
+#[tokio::test]
+async fn an_attempt_that_goes_on_after_its_answer_is_in_the_ledger_then_and_with_the_rest_later() {
+    /// Answers at once, and is done when it is told so.
+    struct Lasting(mpsc::UnboundedReceiver<()>);
+
+    impl ReplyStream for Lasting {
+        fn poll_data(
+            self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+        ) -> Poll<Option<Result<Bytes, Fault>>> {
+            Poll::Ready(None)
+        }
+        fn poll_outcome(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+            self.0.poll_recv(cx).map(|_| Outcome { wall_us: 9_500, ..outcome() })
+        }
+        fn remaining(&self) -> Option<u64> {
+            None
+        }
+        fn so_far(self: Pin<&mut Self>) -> Outcome {
+            Outcome { wall_us: 2_500, ..Outcome::nothing(OutcomeStatus::Cancelled) }
+        }
+    }
+
+    for style in [HandlerStyle::Fetch, HandlerStyle::Event] {
+        let live = vec![(100, release(1, revision(style, None, "x")))];
+        let (done, wait) = mpsc::unbounded_channel();
+        let wait = Mutex::new(Some(wait));
+        let world = world(live, move |_| {
+            let stream = Lasting(wait.lock().unwrap().take().unwrap());
+            let rest = ReplyBody::Running(Box::pin(stream));
+            let head = ResponseHead { status: http::StatusCode::OK, headers: Default::default() };
+            match style {
+                HandlerStyle::Fetch => Ok(Reply::Http { head, body: rest }),
+                HandlerStyle::Event => Ok(Reply::Event { json: Bytes::from("\"four\""), rest }),
+            }
+        });
+        text(world.call(http("12345")).await.unwrap()).await;
+        let [(1, first)] = world.ledger.taken()[..] else { panic!("it answered") };
+        assert_eq!((first.attempts, first.caller_faults, first.billed_ms), (1, 0, 3));
+        done.send(()).unwrap();
+        world.invoker.drain().await;
+        let [(1, rest)] = world.ledger.taken()[..] else { panic!("it ended") };
+        assert_eq!((rest.attempts, rest.billed_ms), (0, 7));
+    }
+}
+
+#[tokio::test]
+async fn attempts_that_fail_or_are_cancelled_are_in_the_ledger_and_refusals_are_not() {
+    let live = vec![(100, release(1, revision(HandlerStyle::Fetch, None, "x")))];
+    let failing = world(live, |_| {
+        let fault = Fault::new(FaultCode::FunctionError, "it threw");
+        let status = OutcomeStatus::Fault(fault.code);
+        Err(Failure { fault, outcome: Outcome { status, ..outcome() } })
+    });
+    failing.call(http("")).await.unwrap_err();
+    let [(1, sums)] = failing.ledger.taken()[..] else { panic!() };
+    assert_eq!((sums.attempts, sums.function_faults), (1, 1));
+
+    let (world, _ended) = streaming();
+    let first = world.call(http("")).await.unwrap();
+    assert_eq!(world.call(http("")).await.unwrap_err().code, FaultCode::TooManyRequests);
+    assert_eq!(world.ledger.taken(), []);
+    drop(first);
+    assert_eq!(world.ledger.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_is_held_to_its_budget_and_a_suspended_one_runs_nothing() {
+    let live = vec![(100, release(1, revision(HandlerStyle::Fetch, None, "x")))];
+    let world = world(live, |_| complete("ok"));
+    let key = BudgetKey {
+        app: None,
+        function: None,
+        meter: Meter::Requests,
+        period: Period::Day,
+        kind: BudgetKind::Hard,
+        operator: false,
+    };
+    let budget = BudgetRecord { tenant: app().tenant, key, limit: 2.0 };
+    let lay_down = |laid_down: TenantView| {
+        let mut view = View::clone(&world.view.load());
+        view.tenants.insert(app().tenant, Arc::new(laid_down));
+        world.view.store(Arc::new(view));
+    };
+    lay_down(TenantView { budgets: vec![budget], suspended: false });
+    let calls = async || world.call(http("")).await.map(drop).map_err(|fault| fault.code);
+    assert_eq!(calls().await, Ok(()));
+    assert_eq!(calls().await, Ok(()));
+    assert_eq!(calls().await, Err(FaultCode::BudgetExceeded));
+    lay_down(TenantView { suspended: true, ..TenantView::default() });
+    assert_eq!(calls().await, Err(FaultCode::Suspended));
+    lay_down(TenantView::default());
+    assert_eq!(calls().await, Ok(()));
+    assert_eq!(world.ledger.taken().len(), 3);
 }

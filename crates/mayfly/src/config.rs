@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use ipnet::IpNet;
+use mayfly_state_api::Prices;
 use mayfly_types::{ByteSize, TimeSpan};
 use serde::Deserialize;
 
@@ -19,6 +20,9 @@ pub(crate) struct Config {
     pub(crate) egress: Egress,
     pub(crate) limits: Limits,
     pub(crate) logs: Logs,
+    pub(crate) ledger: Ledger,
+    /// What things cost.
+    pub(crate) prices: Prices,
     pub(crate) runtimes: Runtimes,
 }
 
@@ -86,12 +90,30 @@ pub(crate) struct Logs {
     pub(crate) function: Option<ByteSize>,
 }
 
+/// How much of the records of attempts is kept once they were added up.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Ledger {
+    /// Most space.
+    pub(crate) total: Option<ByteSize>,
+    /// How long.
+    pub(crate) keep: Option<TimeSpan>,
+}
+
 impl Config {
     /// Reads a file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("read the configuration {}", path.display()))?;
-        toml::from_str(&text)
-            .with_context(|| format!("the configuration {} is not valid", path.display()))
+        let config: Self = toml::from_str(&text)
+            .with_context(|| format!("the configuration {} is not valid", path.display()))?;
+        let prices = &config.prices;
+        let fits = |price: f64| price.is_finite() && price >= 0.0;
+        anyhow::ensure!(
+            fits(prices.request) && fits(prices.gb_second),
+            "the configuration {} is not valid: a price in `[prices]` is a number from 0",
+            path.display()
+        );
+        Ok(config)
     }
 }

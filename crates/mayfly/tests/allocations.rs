@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
-use mayfly_invoker::Invoker;
+use mayfly_invoker::{Accounts, Invoker};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
     Call, ChildCommand, CodeStore, Failure, Instance, Places, PrepareError, PrepareRequest,
@@ -21,7 +21,10 @@ use mayfly_runtime_api::{
 };
 use mayfly_runtime_isolate::IsolateRuntime;
 use mayfly_runtime_wasm::WasmRuntime;
-use mayfly_state_embedded::{DataDir, LogLimits, OpenOptions, SegmentLogs};
+use mayfly_state_api::Prices;
+use mayfly_state_embedded::{
+    DataDir, Journal, LedgerLimits, LogLimits, OpenOptions, SegmentLogs, Work,
+};
 use mayfly_testkit::repository;
 use mayfly_types::{
     AppKey, AppName, ByteSize, Digest, Fault, FunctionConfig, FunctionName, HandlerStyle,
@@ -136,11 +139,18 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
     let live = vec![(100, Arc::new(release))];
     let secrets = Arc::new(Secrets::default());
     let apps = [(app(), Arc::new(AppView { key: app(), live, secrets }))].into_iter().collect();
-    let view: SharedView = Arc::new(ArcSwap::from_pointee(View { version: 1, apps }));
+    let view: SharedView = Arc::new(ArcSwap::from_pointee(View { apps, ..View::default() }));
+    let work = Arc::new(Work::open(data).unwrap());
+    let ledger = Journal::open(data, work.clone(), "here", LedgerLimits::default()).await.unwrap();
+    let clock: mayfly_invoker::Clock = Arc::new(|| 1_700_000_000_000_000);
+    let accounts = Accounts::load(work.as_ref(), clock.clone(), Prices::default()).await.unwrap();
     let invoker = Invoker::new(mayfly_invoker::Parts {
         view: Arc::clone(&view),
         runtimes: Arc::new(BTreeMap::from([(kind, runtime)])),
         logs: Arc::new(SegmentLogs::open(data, LogLimits::default()).unwrap()),
+        ledger: Arc::new(ledger),
+        accounts,
+        clock,
         limits: mayfly_invoker::Limits::default(),
     });
     let gateway = Gateway::new(mayfly_gateway::Parts {

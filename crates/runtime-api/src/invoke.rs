@@ -1,5 +1,7 @@
 //! Above the invoker: how the gateway, the admin API and every trigger run a function.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use mayfly_types::{AppKey, Fault, FunctionName, InvocationId, ReleaseNumber};
@@ -26,6 +28,8 @@ pub struct Invocation {
     pub target: Target,
     /// What it carries.
     pub payload: Payload,
+    /// The name of the caller's credential, where it has one.
+    pub caller: Option<Arc<str>>,
 }
 
 /// What came of it.

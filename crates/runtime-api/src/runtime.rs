@@ -245,6 +245,6 @@ pub trait ReplyStream: Send {
     /// How many bytes of the body are still to come, where that is known.
     fn remaining(&self) -> Option<u64>;
 
-    /// What the attempt cost so far, for one that is about to be dropped.
-    fn cancelled(self: Pin<&mut Self>) -> Outcome;
+    /// What the attempt cost so far. Of one that is dropped next that is all: its status is `cancelled`.
+    fn so_far(self: Pin<&mut Self>) -> Outcome;
 }

@@ -73,7 +73,6 @@ pub(crate) struct Ops {
     output: Arc<Mutex<Output>>,
     /// How many of the pending ones only wait for the reader of the answer.
     writes: usize,
-    pub(crate) bytes_in: u64,
 }
 
 struct Pending {
@@ -113,7 +112,6 @@ impl Ops {
             fetcher,
             output,
             writes: 0,
-            bytes_in: 0,
         }
     }
 
@@ -285,7 +283,9 @@ impl Ops {
             if rid == 0
                 && let Ok((_, Some(bytes))) = &settled.result
             {
-                self.bytes_in += bytes.len() as u64;
+                let mut output =
+                    self.output.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                output.bytes_in += bytes.len() as u64;
             }
             self.resources.insert(rid, resource);
         }

@@ -149,6 +149,10 @@ impl Running {
     }
 
     fn outcome_so_far(&self) -> Outcome {
+        let (bytes_in, bytes_out) = {
+            let output = self.output();
+            (output.bytes_in, output.bytes_out)
+        };
         Outcome {
             status: OutcomeStatus::Cancelled,
             cold: self.cold,
@@ -156,8 +160,8 @@ impl Running {
             wall_us: self.began.elapsed().as_micros() as u64,
             cpu_us: self.future.spent().micros(),
             memory_peak: 0,
-            bytes_in: 0,
-            bytes_out: self.output().bytes_out,
+            bytes_in,
+            bytes_out,
         }
     }
 }
@@ -213,7 +217,7 @@ impl ReplyStream for Running {
         }
     }
 
-    fn cancelled(self: Pin<&mut Self>) -> Outcome {
+    fn so_far(self: Pin<&mut Self>) -> Outcome {
         self.outcome_so_far()
     }
 
@@ -254,8 +258,8 @@ fn response_head(head: ReplyHead) -> Result<ResponseHead, Fault> {
 async fn drive(run: Run) -> Ended {
     let Run { engine, pool, mut slot, message, body, fetcher, memory, deadline, timeout, .. } = run;
     let began = Instant::now();
-    let bytes_in = run.bytes_in;
     let output = Arc::clone(&slot.store.data().output);
+    slot.store.data().output().bytes_in = run.bytes_in;
     let mut ops = Ops::new(body, fetcher, output);
     slot.arm(memory.as_bytes(), Some(deadline), GRACE);
     let mut reading = Duration::ZERO;
@@ -266,9 +270,9 @@ async fn drive(run: Run) -> Ended {
     let refused = state.memory_refused;
     let logs = state.logs.clone();
     let memory_peak = state.memory_peak() as u64;
-    let (mut fault, bytes_out, answered) = {
+    let (mut fault, bytes_in, bytes_out, answered) = {
         let output = state.output();
-        (output.fault.clone(), output.bytes_out, output.ended)
+        (output.fault.clone(), output.bytes_in, output.bytes_out, output.ended)
     };
     let keep = match end {
         End::Done => true,

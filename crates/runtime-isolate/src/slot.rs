@@ -39,6 +39,8 @@ pub(crate) struct Output {
     pub(crate) told: bool,
     /// Wakes whoever waits until `chunks` is empty.
     pub(crate) drained: Option<std::task::Waker>,
+    /// Bytes of the request's body or of the event, as far as the guest has them.
+    pub(crate) bytes_in: u64,
     /// Bytes of the body so far.
     pub(crate) bytes_out: u64,
 }

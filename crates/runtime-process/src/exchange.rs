@@ -437,7 +437,7 @@ impl ReplyStream for Rest {
         (state.finished && state.broken.is_none()).then_some(state.held as u64)
     }
 
-    fn cancelled(self: Pin<&mut Self>) -> Outcome {
+    fn so_far(self: Pin<&mut Self>) -> Outcome {
         let state = self.0.lock();
         Outcome { status: OutcomeStatus::Cancelled, ..state.outcome.clone() }
     }

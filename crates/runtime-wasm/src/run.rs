@@ -378,7 +378,7 @@ impl ReplyStream for Running {
         }
     }
 
-    fn cancelled(self: Pin<&mut Self>) -> Outcome {
+    fn so_far(self: Pin<&mut Self>) -> Outcome {
         Outcome { status: OutcomeStatus::Cancelled, ..self.outcome() }
     }
 }

@@ -10,7 +10,7 @@ use mayfly_types::{
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::Error;
+use crate::{BudgetKey, BudgetRecord, Error};
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,66 @@ pub struct TenantRecord {
     pub account: AccountId,
     /// When it was made, in UTC microseconds since 1970.
     pub created_us: i64,
+    /// Whether none of its functions runs.
+    #[serde(default)]
+    pub suspended: bool,
+}
+
+/// What a token may do. Each role may do what those after it may, but that `invoke` reads nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// All of its tenant, and tenants themselves.
+    Operator,
+    /// All of its tenant: also its tokens, secrets and budgets, and what deletes.
+    Admin,
+    /// Deploy, move traffic, set secrets, invoke and read.
+    Deploy,
+    /// Run functions, and see what became of events.
+    Invoke,
+    /// Read, but no secret's value.
+    Read,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] =
+        [Self::Operator, Self::Admin, Self::Deploy, Self::Invoke, Self::Read];
+
+    /// Whether a token of this role may do what a role is needed for.
+    pub fn may(self, needed: Self) -> bool {
+        match needed {
+            Self::Read => self != Self::Invoke,
+            _ => self <= needed,
+        }
+    }
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+            Self::Deploy => "deploy",
+            Self::Invoke => "invoke",
+            Self::Read => "read",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = String;
+    fn from_str(word: &str) -> Result<Self, String> {
+        let role = Self::ALL.into_iter().find(|role| role.as_str() == word);
+        role.ok_or_else(|| {
+            format!("`{word}` is none of {}", Self::ALL.map(Self::as_str).join(", "))
+        })
+    }
 }
 
 /// An app and which of its releases are live.
@@ -192,6 +252,8 @@ pub struct TokenRecord {
     pub name: String,
     /// SHA-256 of the token.
     pub hash: Digest,
+    /// What it may do.
+    pub role: Role,
     /// When it was made, in UTC microseconds since 1970.
     pub created_us: i64,
 }
@@ -203,6 +265,8 @@ pub struct Changes {
     pub version: u64,
     /// Apps that were made, changed or deleted, or whose secrets were. Read each anew.
     pub apps: Vec<AppKey>,
+    /// Tenants that were made, changed or deleted, or whose budgets were. Read each anew.
+    pub tenants: Vec<TenantName>,
 }
 
 /// Apps with everything that decides what runs.
@@ -220,6 +284,30 @@ pub trait ControlStore: Send + Sync {
     async fn create_tenant(&self, name: &TenantName) -> Result<TenantRecord, Error>;
     /// All tenants, by name.
     async fn tenants(&self) -> Result<Vec<TenantRecord>, Error>;
+    /// One tenant.
+    async fn tenant(&self, name: &TenantName) -> Result<Option<TenantRecord>, Error>;
+    /// Suspends a tenant, or lets it go on.
+    async fn set_suspended(
+        &self,
+        op: OperationId,
+        name: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantRecord, Error>;
+    /// Deletes a tenant with its apps, tokens and budgets. Made again, it has another account, and its apps'
+    /// numbers go on. [`Error::Conflict`] for the tenant `default`.
+    async fn delete_tenant(&self, op: OperationId, name: &TenantName) -> Result<(), Error>;
+
+    /// Sets a budget.
+    async fn put_budget(&self, op: OperationId, budget: BudgetRecord) -> Result<(), Error>;
+    /// Deletes a budget. [`Error::NotFound`] when it is not there.
+    async fn delete_budget(
+        &self,
+        op: OperationId,
+        tenant: &TenantName,
+        key: &BudgetKey,
+    ) -> Result<(), Error>;
+    /// A tenant's budgets, in the order of their keys.
+    async fn budgets(&self, tenant: &TenantName) -> Result<Vec<BudgetRecord>, Error>;
 
     /// Makes a release, numbered one above the app's newest ever (also of a deleted app), and moves
     /// `live`, in one step.

@@ -7,6 +7,7 @@
 //! [`OperationId`]: mayfly_types::OperationId
 
 mod artifacts;
+mod budget;
 mod control;
 mod error;
 mod logs;
@@ -16,9 +17,10 @@ pub mod suite;
 mod usage;
 
 pub use artifacts::{ArtifactStore, ByteReader};
+pub use budget::{BudgetKey, BudgetKind, BudgetRecord, Meter, Period, Prices};
 pub use control::{
-    AliasRecord, AppRecord, Changes, ControlStore, GoLive, NewRelease, ReleaseRecord, SecretRecord,
-    TenantRecord, TokenRecord, VersionRecord,
+    AliasRecord, AppRecord, Changes, ControlStore, GoLive, NewRelease, ReleaseRecord, Role,
+    SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 pub use error::Error;
 pub use logs::{LogLine, LogQuery, LogStore};

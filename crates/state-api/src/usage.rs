@@ -30,6 +30,19 @@ pub struct LedgerEntry<'a> {
     pub memory: ByteSize,
     /// What it came to.
     pub outcome: &'a Outcome,
+    /// What was recorded of it already, when its answer ended before it did.
+    pub before: Option<&'a Outcome>,
+}
+
+impl LedgerEntry<'_> {
+    /// What it adds to the sums.
+    pub fn sums(&self) -> Sums {
+        let sums = Sums::of(self.outcome, self.memory);
+        let Some(before) = self.before else { return sums };
+        let before = Sums::of(before, self.memory).to_array();
+        let all = sums.to_array();
+        Sums::from_array(std::array::from_fn(|i| all[i].saturating_sub(before[i])))
+    }
 }
 
 /// Takes records of attempts.

@@ -7,8 +7,8 @@ mod tests;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Changes, ControlStore, Error, NewRelease, ReleaseRecord, SecretRecord,
-    TenantRecord, TokenRecord, VersionRecord,
+    AliasRecord, AppRecord, BudgetKey, BudgetRecord, Changes, ControlStore, Error, NewRelease,
+    ReleaseRecord, SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 use mayfly_types::{
     AppKey, AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, RevisionId, TenantName,
@@ -70,6 +70,50 @@ impl ControlStore for Store {
 
     async fn tenants(&self) -> Result<Vec<TenantRecord>, Error> {
         self.database.read(queries::tenants).await
+    }
+
+    async fn tenant(&self, name: &TenantName) -> Result<Option<TenantRecord>, Error> {
+        let name = name.clone();
+        self.database.read(move |db| queries::tenant(db, &name)).await
+    }
+
+    async fn set_suspended(
+        &self,
+        op: OperationId,
+        name: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantRecord, Error> {
+        let tenant = name.clone();
+        let work = move |db: &Connection, _| commands::set_suspended(db, &tenant, suspended);
+        self.database.command("suspend a tenant", Some((name, op)), work).await
+    }
+
+    async fn delete_tenant(&self, op: OperationId, name: &TenantName) -> Result<(), Error> {
+        let tenant = name.clone();
+        let work = move |db: &Connection, _| commands::delete_tenant(db, &tenant);
+        self.database.command("delete a tenant", Some((name, op)), work).await
+    }
+
+    async fn put_budget(&self, op: OperationId, budget: BudgetRecord) -> Result<(), Error> {
+        let tenant = budget.tenant.clone();
+        let work = move |db: &Connection, _| commands::put_budget(db, &budget);
+        self.database.command("put a budget", Some((&tenant, op)), work).await
+    }
+
+    async fn delete_budget(
+        &self,
+        op: OperationId,
+        tenant: &TenantName,
+        key: &BudgetKey,
+    ) -> Result<(), Error> {
+        let (owner, key) = (tenant.clone(), key.clone());
+        let work = move |db: &Connection, _| commands::delete_budget(db, &owner, &key);
+        self.database.command("delete a budget", Some((tenant, op)), work).await
+    }
+
+    async fn budgets(&self, tenant: &TenantName) -> Result<Vec<BudgetRecord>, Error> {
+        let tenant = tenant.clone();
+        self.database.read(move |db| queries::budgets(db, &tenant)).await
     }
 
     async fn create_release(

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_state_api::{Error, Ledger, LedgerEntry, Payer, Roll, UsageStore};
-use mayfly_types::{AppKey, FunctionName};
+use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, Outcome};
 use tokio::sync::Notify;
 
 use self::reader::{Added, Reader};
@@ -98,12 +98,12 @@ struct Writer {
 /// A record that had no room.
 struct Waiting {
     payer: Payer,
-    /// Written for the number 0.
-    record: mayfly_types::Outcome,
-    invocation: mayfly_types::InvocationId,
+    invocation: InvocationId,
     attempt: u32,
     started_us: i64,
-    memory: mayfly_types::ByteSize,
+    memory: ByteSize,
+    outcome: Outcome,
+    before: Option<Outcome>,
 }
 
 impl Journal {
@@ -327,11 +327,12 @@ impl Writer {
                 function: entry.function.clone(),
                 caller: entry.caller.unwrap_or_default().to_owned(),
             },
-            record: entry.outcome.clone(),
             invocation: entry.invocation,
             attempt: entry.attempt,
             started_us: entry.started_us,
             memory: entry.memory,
+            outcome: entry.outcome.clone(),
+            before: entry.before.cloned(),
         });
     }
 
@@ -346,7 +347,8 @@ impl Writer {
                 caller: Some(&waiting.payer.caller),
                 started_us: waiting.started_us,
                 memory: waiting.memory,
-                outcome: &waiting.record,
+                outcome: &waiting.outcome,
+                before: waiting.before.as_ref(),
             };
             if let Err(error) = self.write(directory, &entry) {
                 self.waiting.push_front(waiting);

@@ -8,7 +8,8 @@ use rusqlite::Connection;
 use crate::{OpenError, files};
 
 /// The steps of `control.db`. A step that was released never changes; its place is its number.
-pub(crate) const CONTROL: &[&str] = &[include_str!("migrations/0001-control.sql")];
+pub(crate) const CONTROL: &[&str] =
+    &[include_str!("migrations/0001-control.sql"), include_str!("migrations/0002-tenants.sql")];
 
 /// The steps of `work.db`, in the same way.
 pub(crate) const WORK: &[&str] =

@@ -177,6 +177,7 @@ async fn records_of_attempts_wait_for_room_on_a_full_disk_and_none_is_lost() {
             started_us: 7,
             memory: ByteSize::mb(128),
             outcome: &Outcome::nothing(OutcomeStatus::Ok),
+            before: None,
         });
     };
     let filler = disk.join("filler");

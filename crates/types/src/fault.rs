@@ -1,6 +1,7 @@
 //! Failed invocations: what went wrong, whose fault it is and whether a retry is safe.
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,10 @@ codes! {
     ClientGone = "client_gone", 499, Caller, true;
     /// The function runs as often at once as it may.
     TooManyRequests = "too_many_requests", 429, Caller, true;
+    /// The tenant is suspended.
+    Suspended = "suspended", 403, Caller, false;
+    /// A budget is used up until its period ends.
+    BudgetExceeded = "budget_exceeded", 429, Caller, true;
     /// The handler threw, rejected or never answered.
     FunctionError = "function_error", 502, Function, false;
     /// The handler answered with something that is no answer.
@@ -102,12 +107,32 @@ pub struct Fault {
     /// What only the function's owner sees: the thrown error with its stack.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+    /// Seconds after which the same request has hope, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<NonZeroU32>,
 }
 
 impl Fault {
     /// A failure with a sentence for the caller.
     pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), detail: None }
+        Self { code, message: message.into(), detail: None, retry_after: None }
+    }
+
+    /// The same failure with the seconds after which the same request has hope.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = NonZeroU32::new(u32::try_from(seconds).unwrap_or(u32::MAX));
+        self
+    }
+
+    /// The seconds that a caller is told to wait before it tries again: HTTP's Retry-After (RFC 9110, section
+    /// 10.2.3). Absent where waiting does not help.
+    pub fn wait_seconds(&self) -> Option<u64> {
+        let waits = matches!(
+            self.code,
+            FaultCode::TooManyRequests | FaultCode::BudgetExceeded | FaultCode::Unavailable
+        );
+        self.retry_after.map(|seconds| seconds.get().into()).or(waits.then_some(1))
     }
 
     /// The same failure with what its owner may see.

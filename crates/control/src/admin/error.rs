@@ -21,6 +21,8 @@ pub(super) struct ApiError {
     status: StatusCode,
     // Boxed, since every handler's result holds one.
     body: Box<Failure>,
+    /// Seconds to wait before the request is sent again.
+    wait: Option<u64>,
 }
 
 /// What a failed request is answered with.
@@ -61,7 +63,7 @@ impl ApiError {
             detail: None,
             invocation_id: None,
         };
-        Self { status, body: Box::new(Failure { error }) }
+        Self { status, body: Box::new(Failure { error }), wait: None }
     }
 
     pub(super) fn bad_request(message: impl Into<String>) -> Self {
@@ -92,12 +94,14 @@ impl ApiError {
     pub(super) fn unavailable(message: impl Into<String>) -> Self {
         let mut error = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", message);
         error.body.error.retryable = true;
+        error.wait = Some(1);
         error
     }
 
     /// A failed invocation, with all that its owner may see.
     pub(super) fn of_invocation(id: InvocationId, fault: Fault) -> Self {
-        let Fault { code, message, detail } = fault;
+        let wait = fault.wait_seconds();
+        let Fault { code, message, detail, .. } = fault;
         if code.blame() == Blame::Platform {
             tracing::warn!(invocation = %id, code = code.as_str(), message, "invoke a function");
         }
@@ -105,6 +109,7 @@ impl ApiError {
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut error = Self::new(status, code.as_str(), message);
         error.body.error.retryable = code.retryable();
+        error.wait = wait;
         error.body.error.detail = detail;
         error.body.error.invocation_id = Some(id);
         error
@@ -117,6 +122,7 @@ impl From<Error> for ApiError {
         match error {
             Error::NotFound { .. } => Self::not_found(message),
             Error::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", message),
+            Error::Forbidden(_) => Self::forbidden(&message),
             Error::TooLarge(_) => Self::too_large(message),
             Error::Invalid(details) => {
                 let mut error = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", message);
@@ -133,18 +139,15 @@ impl From<Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let id = self.body.error.invocation_id;
+        let (id, wait) = (self.body.error.invocation_id, self.wait);
         let mut response = (self.status, Json(self.body)).into_response();
         let headers = response.headers_mut();
-        match self.status {
-            StatusCode::UNAUTHORIZED => {
-                let challenge = HeaderValue::from_static("Bearer realm=\"mayfly\"");
-                headers.insert(WWW_AUTHENTICATE, challenge);
-            }
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-                headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            _ => {}
+        if self.status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Bearer realm=\"mayfly\"");
+            headers.insert(WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = wait {
+            headers.insert(RETRY_AFTER, seconds.into());
         }
         if let Some(Ok(id)) = id.map(|id| HeaderValue::from_str(&id.to_string())) {
             headers.insert(INVOCATION_ID, id);

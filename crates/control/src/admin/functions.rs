@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use mayfly_control_api::{Caller, FunctionDetail, SendRequest};
 use mayfly_runtime_api::{Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target};
+use mayfly_state_api::Role;
 use mayfly_types::{AppKey, AppName, Fault, FaultCode, FunctionName, InvocationId, TimeSpan};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
@@ -107,6 +108,7 @@ pub(super) async fn invoke(
     let kind = kind(&parts.headers)?;
     let key = key(&parts.headers)?;
     let json = event(collect(body, EVENT).await?)?;
+    caller.needs(Role::Invoke)?;
     let id = InvocationId::new();
     if how.mode == Mode::Async {
         let due_us = how.due_us()?;
@@ -126,9 +128,10 @@ pub(super) async fn invoke(
             return Err(ApiError::bad_request(format!("{what} is for `mode=async`")));
         }
     }
+    let name = Some(caller.name.as_str().into());
     let target = Target { app: AppKey::new(caller.tenant, app), function, release: None };
     let payload = Payload::Event(EventRequest { kind, json, attempt: 1 });
-    let answer = state.invoke.invoke(Invocation { id, target, payload }).await;
+    let answer = state.invoke.invoke(Invocation { id, target, payload, caller: name }).await;
     let told = match answer {
         Ok(Answer::Event(json)) => of_event(id, &json),
         Ok(Answer::Http { head, body }) => of_http(id, &head, body).await,

@@ -15,6 +15,8 @@ mod invocations;
 mod logs;
 mod schema;
 mod secrets;
+mod tenants;
+mod usage;
 
 use std::sync::Arc;
 
@@ -94,6 +96,13 @@ fn api(state: Arc<AdminState>) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::delete))
         .routes(routes!(logs::read))
+        .routes(routes!(usage::show))
+        .routes(routes!(usage::budgets, usage::put_budget, usage::delete_budget))
+        .routes(routes!(tenants::whoami))
+        .routes(routes!(tenants::list, tenants::create))
+        .routes(routes!(tenants::change, tenants::delete))
+        .routes(routes!(tenants::tokens, tenants::create_token))
+        .routes(routes!(tenants::delete_token))
         .route_layer(token);
     let mut document = Base::openapi();
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();

@@ -34,6 +34,18 @@ const ROUTES: &[&str] = &[
     "put /v1/apps/{app}/secrets/{name}",
     "delete /v1/apps/{app}/secrets/{name}",
     "get /v1/apps/{app}/logs",
+    "get /v1/usage",
+    "get /v1/budgets",
+    "put /v1/budgets",
+    "delete /v1/budgets",
+    "get /v1/whoami",
+    "get /v1/tenants",
+    "post /v1/tenants",
+    "patch /v1/tenants/{tenant}",
+    "delete /v1/tenants/{tenant}",
+    "get /v1/tokens",
+    "post /v1/tokens",
+    "delete /v1/tokens/{name}",
 ];
 
 fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {

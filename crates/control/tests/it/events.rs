@@ -55,6 +55,7 @@ async fn ends(node: &Node, then: Then) {
     };
     let status = fault.as_ref().map_or(OutcomeStatus::Ok, |fault| OutcomeStatus::Fault(fault.code));
     let attempt = AttemptRecord {
+        memory: None,
         number: lease.attempt,
         revision: None,
         started_us: 1_700_000_000_000_000,

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mayfly_control::{SealError, Sealer};
-use mayfly_control_api::{Error as ControlError, Event, Events, SharedView};
+use mayfly_control_api::{
+    BudgetSummary, Error as ControlError, Event, Events, SharedView, Spending,
+};
 use mayfly_runtime_api::{
     Answer, Diagnostic, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared,
     Runtime, StartRequest,
 };
 use mayfly_state_api::{
-    Accepted, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore, NewInvocation,
-    Redrive,
+    Accepted, BudgetRecord, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore,
+    NewInvocation, Redrive,
 };
 use mayfly_state_embedded::Keys;
 use mayfly_types::{
@@ -68,7 +70,11 @@ pub(crate) struct FakeInvoke {
 impl Invoke for FakeInvoke {
     async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
         self.taken.lock().unwrap().push(invocation);
-        self.answers.lock().unwrap().remove(0)
+        let mut answers = self.answers.lock().unwrap();
+        if answers.is_empty() {
+            return Err(Fault::new(FaultCode::NotFound, "nothing was to be answered"));
+        }
+        answers.remove(0)
     }
 }
 
@@ -137,6 +143,16 @@ impl Sealer for KeysSealer {
     }
 }
 
+/// Budgets of which half is used.
+pub(crate) struct HalfSpent;
+
+impl Spending for HalfSpent {
+    fn spent(&self, budget: &BudgetRecord) -> BudgetSummary {
+        let (key, limit) = (budget.key.clone(), budget.limit);
+        BudgetSummary { key, limit, used: limit / 2.0, held: 0.0, resets_us: 1_700_006_400_000_000 }
+    }
+}
+
 /// Events of functions that are live, in a queue that nobody runs.
 pub(crate) struct QueuedEvents {
     pub(crate) queue: Arc<dyn InvocationQueue>,
@@ -146,14 +162,15 @@ pub(crate) struct QueuedEvents {
 #[async_trait]
 impl Events for QueuedEvents {
     async fn accept(&self, event: Event) -> Result<InvocationId, ControlError> {
-        let Event { id, app, function, kind, json, due_us, key } = event;
+        let Event { id, app, function, kind, json, due_us, caller, key } = event;
         let view = self.view.load();
         let live = view.apps.get(&app).and_then(|app| app.release_at(0));
         if live.is_none_or(|release| !release.functions.contains_key(&function)) {
             return Err(ControlError::NotFound { what: format!("function {function}") });
         }
         let (payload, due_us, max_age_us) = (json.into(), due_us.unwrap_or(0), 3_600_000_000);
-        let new = NewInvocation { id, app, function, kind, payload, due_us, max_age_us, key };
+        let new =
+            NewInvocation { id, app, function, kind, payload, due_us, max_age_us, caller, key };
         match self.queue.accept(new).await? {
             Accepted::Queued { .. } => Ok(id),
             Accepted::Known(id) => Ok(id),

@@ -16,14 +16,16 @@ use mayfly_control::{
 };
 use mayfly_control_api::{Control, SharedView};
 use mayfly_runtime_api::Runtime;
-use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue};
-use mayfly_state_embedded::{DataDir, FileArtifacts, Keys, OpenOptions, Store, Work};
+use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, Ledger, Prices};
+use mayfly_state_embedded::{
+    DataDir, FileArtifacts, Journal, Keys, LedgerLimits, OpenOptions, Store, Work,
+};
 use mayfly_types::{AppKey, AppName, Digest, OperationId, RuntimeKind, TenantName};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::conform;
-use crate::fakes::{FakeInvoke, FakeRuntime, KeysSealer, MemoryLogs, QueuedEvents};
+use crate::fakes::{FakeInvoke, FakeRuntime, HalfSpent, KeysSealer, MemoryLogs, QueuedEvents};
 
 pub(crate) struct Node {
     pub(crate) store: Arc<dyn ControlStore>,
@@ -31,6 +33,7 @@ pub(crate) struct Node {
     pub(crate) sealer: Arc<dyn Sealer>,
     pub(crate) logs: Arc<MemoryLogs>,
     pub(crate) queue: Arc<dyn InvocationQueue>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) runtime: Arc<FakeRuntime>,
     pub(crate) invoke: Arc<FakeInvoke>,
     pub(crate) view: SharedView,
@@ -91,7 +94,10 @@ impl Node {
         let runtimes: BTreeMap<RuntimeKind, Arc<dyn Runtime>> =
             BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
         let logs = Arc::new(MemoryLogs::default());
-        let queue: Arc<dyn InvocationQueue> = Arc::new(Work::open(&data).unwrap());
+        let work = Arc::new(Work::open(&data).unwrap());
+        let queue: Arc<dyn InvocationQueue> = work.clone();
+        let journal = Journal::open(&data, work.clone(), "here", LedgerLimits::default()).await;
+        let ledger = Arc::new(journal.unwrap());
         let control: Arc<dyn Control> = Arc::new(ControlService::new(ControlParts {
             store: store.clone(),
             artifacts: artifacts.clone(),
@@ -104,6 +110,10 @@ impl Node {
             urls: Arc::new(|app| vec![format!("http://{}.localhost:8080/", app.app)]),
             clock: Arc::new(|| 1_700_000_000_000_000),
             spool: root.path().join("data/cache/uploads"),
+            usage: work,
+            ledger: ledger.clone(),
+            spending: Arc::new(HalfSpent),
+            prices: Prices { currency: "USD".into(), request: 0.5, gb_second: 2.0 },
             limits,
         }));
         let tenant = TenantName::fallback();
@@ -128,6 +138,7 @@ impl Node {
             sealer,
             logs,
             queue,
+            ledger,
             runtime,
             invoke,
             view,

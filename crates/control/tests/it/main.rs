@@ -13,4 +13,6 @@ mod invocations;
 mod live;
 mod logs;
 mod secrets;
+mod tenants;
 mod uploads;
+mod usage;

@@ -29,7 +29,8 @@ pub(crate) async fn run(
         attempt: lease.attempt,
     };
     let target = Target { app: lane.0.clone(), function: lane.1.clone(), release: None };
-    let invocation = Invocation { id: lease.id, target, payload: Payload::Event(event) };
+    let caller = lease.caller.as_deref().map(Into::into);
+    let invocation = Invocation { id: lease.id, target, payload: Payload::Event(event), caller };
     let answered = match invoker.run(invocation, Some(told)).await {
         Ok(Answer::Event(json)) => of_event(&json),
         Ok(Answer::Http { head, body }) => of_http(&head, body).await,
@@ -57,13 +58,13 @@ fn record(
     fault: Option<Fault>,
 ) -> AttemptRecord {
     let status = fault.as_ref().map_or(OutcomeStatus::Ok, |fault| OutcomeStatus::Fault(fault.code));
-    let (revision, mut outcome) = match settled {
-        Some(settled) => (Some(settled.revision), settled.outcome),
-        None => (None, Outcome::nothing(status)),
+    let (revision, memory, mut outcome) = match settled {
+        Some(settled) => (Some(settled.revision), Some(settled.memory), settled.outcome),
+        None => (None, None, Outcome::nothing(status)),
     };
     // An answer that is none is the attempt's failure, also where the function ended well.
     outcome.status = status;
-    AttemptRecord { number: lease.attempt, revision, started_us, outcome, fault }
+    AttemptRecord { number: lease.attempt, revision, memory, started_us, outcome, fault }
 }
 
 fn of_event(json: &[u8]) -> Result<String, Fault> {

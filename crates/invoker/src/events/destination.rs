@@ -41,6 +41,8 @@ pub(crate) fn tell(
             .unwrap_or_else(|error| unreachable!("a record is plain data: {error}")),
         due_us: 0,
         max_age_us: max_age_us(destination),
+        // Whoever sent the event pays for what follows from it.
+        caller: lease.caller.clone(),
         key: None,
     });
 }

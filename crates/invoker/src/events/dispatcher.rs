@@ -283,7 +283,7 @@ impl Shared {
 #[async_trait]
 impl Events for Shared {
     async fn accept(&self, event: Event) -> Result<InvocationId, Error> {
-        let Event { id, app, function, kind, json, due_us, key } = event;
+        let Event { id, app, function, kind, json, due_us, caller, key } = event;
         let live = self
             .invoker
             .live(&app, &function)
@@ -296,6 +296,7 @@ impl Events for Shared {
             payload: json.into(),
             due_us: due_us.unwrap_or(0),
             max_age_us: policy::micros(live.config().events.max_age.as_duration()),
+            caller,
             key,
         };
         match self.parts.queue.accept(new).await? {

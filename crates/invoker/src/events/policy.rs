@@ -68,7 +68,10 @@ pub(crate) fn then(
         let doubled = first_us.saturating_mul(1 << before.min(32)).min(most_us);
         now_us.saturating_add((doubled as f64 * (0.75 + jitter / 2.0)) as i64)
     };
-    let throttled = fault.code == FaultCode::TooManyRequests;
+    let throttled = matches!(
+        fault.code,
+        FaultCode::TooManyRequests | FaultCode::BudgetExceeded | FaultCode::Suspended
+    );
     let next = match fault.code.blame() {
         Blame::Function if lease.failed + 1 >= config.attempts => return failed(fault.clone()),
         Blame::Function => {
@@ -136,6 +139,7 @@ mod tests {
             put_back: 0,
             kind: "invoke".into(),
             payload: Vec::new(),
+            caller: None,
             expires_us: NOW_US + 3_600 * SECOND_US,
         }
     }

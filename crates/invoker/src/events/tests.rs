@@ -73,6 +73,7 @@ fn event(json: &str) -> Event {
         kind: "invoke".into(),
         json: Bytes::copy_from_slice(json.as_bytes()),
         due_us: None,
+        caller: None,
         key: None,
     }
 }
@@ -261,7 +262,7 @@ impl mayfly_runtime_api::ReplyStream for Held {
         Some(0)
     }
 
-    fn cancelled(self: std::pin::Pin<&mut Self>) -> Outcome {
+    fn so_far(self: std::pin::Pin<&mut Self>) -> Outcome {
         outcome()
     }
 }

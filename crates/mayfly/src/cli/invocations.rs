@@ -252,6 +252,7 @@ mod tests {
             Fault::new(FaultCode::FunctionError, "it threw").with_detail("Error: x\n  at f");
         let failed = OutcomeStatus::Fault(FaultCode::FunctionError);
         let attempt = |number, fault: Option<Fault>| AttemptRecord {
+            memory: Some(mayfly_types::ByteSize::mb(128)),
             number,
             revision: None,
             started_us: 1_000_000,

@@ -1,5 +1,6 @@
 //! The command line: arguments, commands, and what people see of them.
 
+mod budget;
 mod build;
 mod completions;
 mod context;
@@ -25,14 +26,18 @@ mod serve;
 mod show;
 mod source;
 mod table;
+mod tenant;
 mod terminal;
 mod time;
+mod usage;
 
 use std::process::ExitCode;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use mayfly_types::{AppName, FunctionName, NameError};
 
 use self::context::Context;
 pub(crate) use self::dev::DevArgs;
@@ -105,9 +110,38 @@ enum Command {
     Live(live::LiveArgs),
     Delete(delete::DeleteArgs),
     Secret(secret::SecretArgs),
+    Usage(usage::UsageArgs),
+    Budget(budget::BudgetArgs),
+    Tenant(tenant::TenantArgs),
+    Token(tenant::TokenArgs),
     Login(login::LoginArgs),
     Doctor(doctor::DoctorArgs),
     Completions(completions::CompletionsArgs),
+}
+
+/// An app, or a function of it: `APP` or `APP/FUNCTION`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope {
+    app: AppName,
+    function: Option<FunctionName>,
+}
+
+impl Scope {
+    fn parts(self) -> (Option<AppName>, Option<FunctionName>) {
+        (Some(self.app), self.function)
+    }
+}
+
+impl std::str::FromStr for Scope {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        match text.split_once('/') {
+            None => Ok(Self { app: text.parse()?, function: None }),
+            Some((app, function)) => {
+                Ok(Self { app: app.parse()?, function: Some(function.parse()?) })
+            }
+        }
+    }
 }
 
 /// Runs the command that the process was started with.
@@ -164,6 +198,10 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<(), Failure> {
         Command::Live(args) => live::run(&context, args),
         Command::Delete(args) => delete::run(&context, args),
         Command::Secret(args) => secret::run(&context, args),
+        Command::Usage(args) => usage::run(&context, args),
+        Command::Budget(args) => budget::run(&context, args),
+        Command::Tenant(args) => tenant::run(&context, args),
+        Command::Token(args) => tenant::tokens(&context, args),
         Command::Login(args) => login::run(&context, args),
         Command::Doctor(args) => doctor::run(&context, args),
         Command::Completions(args) => completions::run(args),

@@ -8,7 +8,7 @@ const GAP: usize = 2;
 /// Rows below headings.
 #[derive(Debug)]
 pub(crate) struct Table {
-    headings: Vec<&'static str>,
+    headings: Vec<String>,
     rows: Vec<Vec<Cell>>,
 }
 
@@ -53,7 +53,12 @@ impl<T: ToString> From<T> for Cell {
 impl Table {
     /// A table with these headings and no rows.
     pub(crate) fn new<const N: usize>(headings: [&'static str; N]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self::with(headings.map(String::from).into())
+    }
+
+    /// A table with headings that are known only when it is made.
+    pub(crate) fn with(headings: Vec<String>) -> Self {
+        Self { headings, rows: Vec::new() }
     }
 
     /// A table that needs no headings.
@@ -63,7 +68,12 @@ impl Table {
 
     /// Adds a row.
     pub(crate) fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        self.rows.push(cells.into());
+        self.cells(cells.into());
+    }
+
+    /// Adds a row of as many cells as the table has headings.
+    pub(crate) fn cells(&mut self, cells: Vec<Cell>) {
+        self.rows.push(cells);
     }
 
     /// The table as lines, the last one without its end.
@@ -82,7 +92,7 @@ impl Table {
             first.is_some_and(|cell| cell.align == Align::Right)
         };
         let headings = self.headings.iter().enumerate().map(|(column, text)| Cell {
-            text: (*text).to_owned(),
+            text: text.clone(),
             tone: Tone::Faint,
             align: if right(column) { Align::Right } else { Align::Left },
         });

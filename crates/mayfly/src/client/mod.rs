@@ -8,6 +8,7 @@ mod find;
 mod http;
 mod invocations;
 mod profiles;
+mod usage;
 
 pub(crate) use api::{Answer, Client, Invoked, LogsQuery};
 pub(crate) use error::{ApiError, Error};
@@ -16,6 +17,7 @@ pub(crate) use find::{
 };
 pub(crate) use invocations::{Invocation, Listing, Sending};
 pub(crate) use profiles::{Profile, ProfileError, Profiles, Token};
+pub(crate) use usage::{Budget, Tenant, TokenLine, Usage, UsageLine};
 
 #[cfg(test)]
 mod tests;

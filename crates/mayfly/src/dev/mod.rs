@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use mayfly_control_api::{Caller, DeployRequest, DeployedCode};
-use mayfly_state_api::{GoLive, LogQuery};
+use mayfly_state_api::{GoLive, LogQuery, Role};
 use mayfly_types::{AppKey, AppName, Fault, FaultCode, OperationId, TenantName};
 
 use crate::cli::{AppSource, DevArgs, Failure, PackedApp, Palette, SourceError};
@@ -53,7 +53,8 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
     std::fs::write(data.join("admin"), format!("http://{}\n", node.admin))
         .context("write .mayfly/admin")?;
 
-    let caller = Caller { tenant: TenantName::fallback(), name: "dev".into() };
+    let (tenant, role) = (TenantName::fallback(), Role::Operator);
+    let caller = Caller { tenant, name: "dev".into(), role };
     let builds = !args.no_build();
     let mut session = Session { wrong: None, path, builds, name, caller, node: &node, last: None };
     let mut changes = watch::Changes::start(&base, &data)?;

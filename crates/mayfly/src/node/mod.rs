@@ -21,14 +21,17 @@ use mayfly_control::{ControlLimits, ControlParts, ControlService, Follower, Urls
 use mayfly_control_api::{Control, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
-use mayfly_invoker::{Dispatcher, EventLimits, EventParts, Invoker, Parts as InvokerParts};
+use mayfly_invoker::{
+    Accounts, Clock, Dispatcher, EventLimits, EventParts, Invoker, Parts as InvokerParts,
+};
 use mayfly_runtime_api::{ChildCommand, Places};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
-use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, LogStore};
+use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, Ledger as _, LogStore};
 use mayfly_state_embedded::{
-    DataDir, FileArtifacts, Keys, LogLimits, OpenOptions, SegmentLogs, Store, Work,
+    DataDir, FileArtifacts, Journal, Keys, LedgerLimits, LogLimits, OpenOptions, SegmentLogs,
+    Store, Work,
 };
 use mayfly_types::{AppKey, Fault, RuntimeKind, TenantName};
 use tokio::net::TcpListener;
@@ -48,6 +51,9 @@ pub(crate) const PREPARE_WASM: &str = "__prepare-wasm";
 
 /// The argument that makes this program the process that makes sandboxes.
 pub(crate) const SPAWNER: &str = "__spawner";
+
+/// The name of the node's journal among those that are added up in one store.
+const THIS_NODE: &str = "node";
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -121,6 +127,7 @@ pub(crate) struct Node {
     ready: Arc<AtomicBool>,
     invoker: Invoker,
     dispatcher: Dispatcher,
+    ledger: Arc<Journal>,
     follower: Follower,
     servers: Vec<JoinHandle<()>>,
     drain: Duration,
@@ -140,7 +147,15 @@ impl Node {
         let data = DataDir::open(&data, OpenOptions::default())?;
         let store: Arc<dyn ControlStore> = Arc::new(Store::open(&data)?);
         let version = store.version();
-        let queue: Arc<dyn InvocationQueue> = Arc::new(Work::open(&data)?);
+        let work = Arc::new(Work::open(&data)?);
+        let queue: Arc<dyn InvocationQueue> = work.clone();
+        let ledger = Journal::open(&data, work.clone(), THIS_NODE, ledger_limits(&config)).await?;
+        let ledger = Arc::new(ledger);
+        let clock: Clock = Arc::new(now_us);
+        let prices = config.prices.clone();
+        let accounts = Accounts::load(work.as_ref(), clock.clone(), prices.clone())
+            .await
+            .context("read what was used this month")?;
         let artifacts: Arc<dyn ArtifactStore> = Arc::new(FileArtifacts::open(&data)?);
         let logs: Arc<dyn LogStore> = Arc::new(SegmentLogs::open(&data, log_limits(&config))?);
         let master = std::env::var("MAYFLY_MASTER_KEY").ok();
@@ -218,11 +233,14 @@ impl Node {
             view: view.clone(),
             runtimes: runtimes.clone(),
             logs: logs.clone(),
+            ledger: ledger.clone(),
+            accounts: accounts.clone(),
+            clock: clock.clone(),
             limits: invoker_limits,
         });
         let events = EventParts {
             queue: queue.clone(),
-            clock: Arc::new(now_us),
+            clock: clock.clone(),
             limits: EventLimits::default(),
         };
         let dispatcher = Dispatcher::start(events, invoker.clone()).await?;
@@ -243,8 +261,12 @@ impl Node {
             sealer,
             progress: follower.progress(),
             urls,
-            clock: Arc::new(now_us),
+            clock,
             spool,
+            usage: work,
+            ledger: ledger.clone(),
+            spending: accounts,
+            prices,
             limits: ControlLimits::default(),
         }));
 
@@ -303,6 +325,7 @@ impl Node {
             ready,
             invoker,
             dispatcher,
+            ledger,
             follower,
             servers,
             drain,
@@ -326,6 +349,10 @@ impl Node {
         }
         self.dispatcher.shutdown().await;
         self.follower.shutdown().await;
+        if let Err(error) = self.ledger.flush().await {
+            tracing::warn!(%error, "add up the last attempts; the next start does");
+        }
+        self.ledger.close().await;
         if let Err(error) = self.logs.flush().await {
             tracing::warn!(%error, "write the last log lines");
         }
@@ -363,6 +390,17 @@ fn log_limits(config: &Config) -> LogLimits {
     }
     if let Some(function) = config.logs.function {
         limits.function = function.as_bytes();
+    }
+    limits
+}
+
+fn ledger_limits(config: &Config) -> LedgerLimits {
+    let mut limits = LedgerLimits::default();
+    if let Some(total) = config.ledger.total {
+        limits.total = total.as_bytes();
+    }
+    if let Some(keep) = config.ledger.keep {
+        limits.keep = keep.as_duration();
     }
     limits
 }

@@ -34,6 +34,12 @@ macro_rules! control_suite {
             tenants_are_listed_by_name
             a_tenant_made_by_many_at_once_is_one
             nothing_is_made_for_a_tenant_that_is_not_there
+            a_tenant_is_suspended_and_goes_on
+            a_deleted_tenant_is_gone_with_all_it_had
+            a_tenant_that_is_made_again_goes_on_with_its_numbers
+            the_default_tenant_cannot_be_deleted
+            a_budget_is_set_replaced_and_deleted
+            every_change_of_a_tenant_is_told
             an_apps_first_release_takes_all_traffic
             a_release_reads_as_it_was_made
             release_numbers_count_from_one_in_each_app

@@ -13,10 +13,10 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
 use crate::{
-    Accepted, AliasRecord, AppRecord, ArtifactStore, Backlog, ByteReader, Changes, Completion,
-    ControlStore, Error, InvocationQuery, InvocationQueue, InvocationRecord, InvocationStatus,
-    Lease, LogLine, LogQuery, LogStore, NewInvocation, NewRelease, Redrive, ReleaseRecord,
-    SecretRecord, TenantRecord, TokenRecord, VersionRecord,
+    Accepted, AliasRecord, AppRecord, ArtifactStore, Backlog, BudgetKey, BudgetRecord, ByteReader,
+    Changes, Completion, ControlStore, Error, InvocationQuery, InvocationQueue, InvocationRecord,
+    InvocationStatus, Lease, LogLine, LogQuery, LogStore, NewInvocation, NewRelease, Redrive,
+    ReleaseRecord, SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 
 /// Which faults there are and how often, in parts of a hundred. What is left passes.
@@ -149,6 +149,40 @@ where
 
     async fn tenants(&self) -> Result<Vec<TenantRecord>, Error> {
         self.run(|| self.inner.tenants()).await
+    }
+
+    async fn tenant(&self, name: &TenantName) -> Result<Option<TenantRecord>, Error> {
+        self.run(|| self.inner.tenant(name)).await
+    }
+
+    async fn set_suspended(
+        &self,
+        op: OperationId,
+        name: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantRecord, Error> {
+        self.run(|| self.inner.set_suspended(op, name, suspended)).await
+    }
+
+    async fn delete_tenant(&self, op: OperationId, name: &TenantName) -> Result<(), Error> {
+        self.run(|| self.inner.delete_tenant(op, name)).await
+    }
+
+    async fn put_budget(&self, op: OperationId, budget: BudgetRecord) -> Result<(), Error> {
+        self.run(|| self.inner.put_budget(op, budget.clone())).await
+    }
+
+    async fn delete_budget(
+        &self,
+        op: OperationId,
+        tenant: &TenantName,
+        key: &BudgetKey,
+    ) -> Result<(), Error> {
+        self.run(|| self.inner.delete_budget(op, tenant, key)).await
+    }
+
+    async fn budgets(&self, tenant: &TenantName) -> Result<Vec<BudgetRecord>, Error> {
+        self.run(|| self.inner.budgets(tenant)).await
     }
 
     async fn create_release(

@@ -1,14 +1,14 @@
 //! What commands do to `control.db`, inside the writer's transaction.
 
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Error, NewRelease, ReleaseRecord, SecretRecord, TenantRecord,
-    TokenRecord, VersionRecord,
+    AliasRecord, AppRecord, BudgetKey, BudgetRecord, Error, NewRelease, ReleaseRecord,
+    SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 use mayfly_types::{AccountId, AppKey, FunctionName, Live, ReleaseNumber, RevisionId, TenantName};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::queries::{self, key};
-use crate::sqlite::failure::{Step, not_found};
+use crate::sqlite::failure::{Failure, Step, not_found};
 use crate::sqlite::rows::{integer, number};
 
 pub(crate) fn create_tenant(
@@ -27,9 +27,80 @@ pub(crate) fn create_tenant(
             break account;
         }
     };
-    let sql = "INSERT INTO tenants VALUES (?1, ?2, ?3)";
+    let sql = "INSERT INTO tenants (name, account, created_us) VALUES (?1, ?2, ?3)
+        ON CONFLICT (name) DO UPDATE SET
+            account = excluded.account, created_us = excluded.created_us, deleted = 0, suspended = 0";
     execute(database, sql, params![name.as_str(), account.to_string(), now_us])?;
-    Ok(TenantRecord { name: name.clone(), account, created_us: now_us })
+    touch_tenant(database, name)?;
+    Ok(TenantRecord { name: name.clone(), account, created_us: now_us, suspended: false })
+}
+
+pub(crate) fn set_suspended(
+    database: &Connection,
+    name: &TenantName,
+    suspended: bool,
+) -> Step<TenantRecord> {
+    let Some(before) = queries::tenant(database, name)? else { return Err(no_tenant(name)) };
+    if before.suspended != suspended {
+        let sql = "UPDATE tenants SET suspended = ?2 WHERE name = ?1";
+        execute(database, sql, params![name.as_str(), suspended])?;
+        touch_tenant(database, name)?;
+    }
+    Ok(TenantRecord { suspended, ..before })
+}
+
+pub(crate) fn delete_tenant(database: &Connection, name: &TenantName) -> Step<()> {
+    require_tenant(database, name)?;
+    if *name == TenantName::fallback() {
+        let text = format!("the tenant {name} is the node's own and cannot be deleted");
+        return Err(Error::Conflict(text).into());
+    }
+    for app in queries::app_names(database, name)? {
+        match delete_app(database, &app) {
+            // It was deleted before, and only its name is known.
+            Err(Failure::Refused(Error::NotFound { .. })) => {}
+            deleted => deleted?,
+        }
+    }
+    for sql in [
+        "DELETE FROM tokens WHERE tenant = ?1",
+        "DELETE FROM budgets WHERE tenant = ?1",
+        "UPDATE tenants SET deleted = 1 WHERE name = ?1",
+    ] {
+        execute(database, sql, [name.as_str()])?;
+    }
+    touch_tenant(database, name)
+}
+
+pub(crate) fn put_budget(database: &Connection, budget: &BudgetRecord) -> Step<()> {
+    require_tenant(database, &budget.tenant)?;
+    let sql =
+        "INSERT INTO budgets VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET most = excluded.most
+        WHERE most <> excluded.most";
+    let key = serde_json::to_string(&budget.key)?;
+    match execute(database, sql, params![budget.tenant.as_str(), key, budget.limit])? {
+        0 => Ok(()),
+        _ => touch_tenant(database, &budget.tenant),
+    }
+}
+
+pub(crate) fn delete_budget(
+    database: &Connection,
+    tenant: &TenantName,
+    key: &BudgetKey,
+) -> Step<()> {
+    require_tenant(database, tenant)?;
+    let sql = "DELETE FROM budgets WHERE tenant = ?1 AND key = ?2";
+    match execute(database, sql, params![tenant.as_str(), serde_json::to_string(key)?])? {
+        0 => Err(not_found(format!(
+            "a {} budget of {} for {} of each {}",
+            key.kind,
+            key.scope(),
+            key.meter,
+            key.period
+        ))),
+        _ => touch_tenant(database, tenant),
+    }
 }
 
 pub(crate) fn create_release(
@@ -216,10 +287,13 @@ pub(crate) fn put_token(database: &Connection, token: &TokenRecord) -> Step<()> 
             Error::Conflict("this token is already stored under another name".into()).into()
         );
     }
-    let sql = "INSERT INTO tokens VALUES (?1, ?2, ?3, ?4) ON CONFLICT (tenant, name) DO UPDATE
-        SET hash = excluded.hash, created_us = excluded.created_us";
+    let sql =
+        "INSERT INTO tokens (tenant, name, hash, created_us, role) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT (tenant, name) DO UPDATE
+        SET hash = excluded.hash, created_us = excluded.created_us, role = excluded.role";
     let (tenant, hash) = (token.tenant.as_str(), token.hash.to_string());
-    execute(database, sql, params![tenant, token.name, hash, token.created_us])?;
+    let row = params![tenant, token.name, hash, token.created_us, token.role.as_str()];
+    execute(database, sql, row)?;
     Ok(())
 }
 
@@ -234,8 +308,7 @@ pub(crate) fn delete_token(database: &Connection, tenant: &TenantName, name: &st
 /// Raises the store's version and marks the app as changed in it.
 fn touch(database: &Connection, app: &AppKey) -> Step<()> {
     require_tenant(database, &app.tenant)?;
-    let sql = "UPDATE store SET version = version + 1 RETURNING version";
-    let version: i64 = database.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    let version = next_version(database)?;
     let sql = "INSERT INTO app_names VALUES (?1, ?2, 0, ?3)
         ON CONFLICT DO UPDATE SET changed = excluded.changed";
     let [tenant, name] = key(app);
@@ -243,14 +316,31 @@ fn touch(database: &Connection, app: &AppKey) -> Step<()> {
     Ok(())
 }
 
-fn require_tenant(database: &Connection, tenant: &TenantName) -> Step<()> {
-    let sql = "SELECT 1 FROM tenants WHERE name = ?1";
-    let found =
-        database.prepare_cached(sql)?.query_row([tenant.as_str()], |_| Ok(())).optional()?;
-    found.ok_or_else(|| not_found(format!("tenant {tenant}")))
+/// The same for a tenant.
+fn touch_tenant(database: &Connection, tenant: &TenantName) -> Step<()> {
+    let version = next_version(database)?;
+    let sql = "UPDATE tenants SET changed = ?2 WHERE name = ?1";
+    execute(database, sql, params![tenant.as_str(), version])?;
+    Ok(())
 }
 
-fn no_app(app: &AppKey) -> crate::sqlite::failure::Failure {
+fn next_version(database: &Connection) -> Step<i64> {
+    let sql = "UPDATE store SET version = version + 1 RETURNING version";
+    Ok(database.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+fn require_tenant(database: &Connection, tenant: &TenantName) -> Step<()> {
+    let sql = "SELECT 1 FROM tenants WHERE name = ?1 AND deleted = 0";
+    let found =
+        database.prepare_cached(sql)?.query_row([tenant.as_str()], |_| Ok(())).optional()?;
+    found.ok_or_else(|| no_tenant(tenant))
+}
+
+fn no_tenant(tenant: &TenantName) -> Failure {
+    not_found(format!("tenant {tenant}"))
+}
+
+fn no_app(app: &AppKey) -> Failure {
     not_found(format!("app {}", app.app))
 }
 

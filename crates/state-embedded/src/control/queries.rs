@@ -1,8 +1,8 @@
 //! Reads of `control.db`.
 
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Changes, ReleaseRecord, SecretRecord, TenantRecord, TokenRecord,
-    VersionRecord,
+    AliasRecord, AppRecord, BudgetRecord, Changes, ReleaseRecord, SecretRecord, TenantRecord,
+    TokenRecord, VersionRecord,
 };
 use mayfly_types::{AccountId, AppKey, AppName, Digest, FunctionName, ReleaseNumber, TenantName};
 use rusqlite::{Connection, Row, params};
@@ -11,13 +11,30 @@ use crate::sqlite::failure::Step;
 use crate::sqlite::rows::{all, bounded, first, integer, json, number, parsed, unknown};
 
 pub(crate) fn tenants(database: &Connection) -> Step<Vec<TenantRecord>> {
-    let sql = "SELECT name, account, created_us FROM tenants ORDER BY name";
+    let sql = "SELECT name, account, created_us, suspended FROM tenants
+        WHERE deleted = 0 ORDER BY name";
     all(database, sql, [], tenant_row)
 }
 
 pub(crate) fn tenant(database: &Connection, name: &TenantName) -> Step<Option<TenantRecord>> {
-    let sql = "SELECT name, account, created_us FROM tenants WHERE name = ?1";
+    let sql = "SELECT name, account, created_us, suspended FROM tenants
+        WHERE name = ?1 AND deleted = 0";
     first(database, sql, [name.as_str()], tenant_row)
+}
+
+/// The apps that a tenant has or ever had.
+pub(crate) fn app_names(database: &Connection, tenant: &TenantName) -> Step<Vec<AppKey>> {
+    let sql = "SELECT tenant, app FROM app_names WHERE tenant = ?1";
+    all(database, sql, [tenant.as_str()], app_key)
+}
+
+pub(crate) fn budgets(database: &Connection, tenant: &TenantName) -> Step<Vec<BudgetRecord>> {
+    let sql = "SELECT tenant, key, most FROM budgets WHERE tenant = ?1";
+    let mut budgets = all(database, sql, [tenant.as_str()], |row| {
+        Ok(BudgetRecord { tenant: parsed(row, 0)?, key: json(row, 1)?, limit: row.get(2)? })
+    })?;
+    budgets.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(budgets)
 }
 
 pub(crate) fn app(database: &Connection, app: &AppKey) -> Step<Option<AppRecord>> {
@@ -120,12 +137,13 @@ pub(crate) fn secrets(database: &Connection, app: &AppKey) -> Step<Vec<SecretRec
 }
 
 pub(crate) fn token(database: &Connection, hash: Digest) -> Step<Option<TokenRecord>> {
-    let sql = "SELECT tenant, name, hash, created_us FROM tokens WHERE hash = ?1";
+    let sql = "SELECT tenant, name, hash, created_us, role FROM tokens WHERE hash = ?1";
     first(database, sql, [hash.to_string()], token_row)
 }
 
 pub(crate) fn tokens(database: &Connection, tenant: &TenantName) -> Step<Vec<TokenRecord>> {
-    let sql = "SELECT tenant, name, hash, created_us FROM tokens WHERE tenant = ?1 ORDER BY name";
+    let sql = "SELECT tenant, name, hash, created_us, role FROM tokens
+        WHERE tenant = ?1 ORDER BY name";
     all(database, sql, [tenant.as_str()], token_row)
 }
 
@@ -133,7 +151,10 @@ pub(crate) fn changes(database: &Connection, since: u64) -> Step<Changes> {
     let version = version(database)?;
     let since = if since > version { 0 } else { since };
     let sql = "SELECT tenant, app FROM app_names WHERE changed > ?1 ORDER BY tenant, app";
-    Ok(Changes { version, apps: all(database, sql, [integer(since)], app_key)? })
+    let apps = all(database, sql, [integer(since)], app_key)?;
+    let sql = "SELECT name FROM tenants WHERE changed > ?1 ORDER BY name";
+    let tenants = all(database, sql, [integer(since)], |row| parsed(row, 0))?;
+    Ok(Changes { version, apps, tenants })
 }
 
 pub(crate) fn version(database: &Connection) -> rusqlite::Result<u64> {
@@ -150,7 +171,8 @@ fn tenant_row(row: &Row<'_>) -> Step<TenantRecord> {
     let account: String = row.get(1)?;
     let account = account.parse().map_err(|_| unknown("an account id", &account))?;
     let account = AccountId::new(account);
-    Ok(TenantRecord { name: parsed(row, 0)?, account, created_us: row.get(2)? })
+    let (created_us, suspended) = (row.get(2)?, row.get(3)?);
+    Ok(TenantRecord { name: parsed(row, 0)?, account, created_us, suspended })
 }
 
 fn app_row(row: &Row<'_>) -> Step<AppRecord> {
@@ -189,6 +211,7 @@ fn token_row(row: &Row<'_>) -> Step<TokenRecord> {
         name: row.get(1)?,
         hash: parsed(row, 2)?,
         created_us: row.get(3)?,
+        role: parsed(row, 4)?,
     })
 }
 

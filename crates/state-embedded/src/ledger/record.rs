@@ -1,8 +1,8 @@
 //! Records as a segment holds them.
 //!
 //! A record is its length (2 bytes), its CRC-32 (4 bytes) and its payload. The payload begins with its kind:
-//! names, which number a function and a caller for the rest of the segment, or an attempt, which refers to
-//! them by that number. All numbers are little-endian. A length of 0 is the end.
+//! names, which number a function and a caller for the rest of the segment; an attempt, which refers to them by
+//! that number; or what an attempt of an earlier record came to beside that. All numbers are little-endian. A length of 0 is the end.
 
 use mayfly_state_api::{LedgerEntry, Payer, Sums};
 use mayfly_types::{AppKey, ByteSize, FaultCode, Outcome, OutcomeStatus};
@@ -12,6 +12,7 @@ pub(crate) const HEAD: usize = 6;
 
 const NAMES: u8 = 1;
 const ATTEMPT: u8 = 2;
+const MORE: u8 = 3;
 
 const OK: u8 = 0;
 const CANCELLED: u8 = 1;
@@ -56,11 +57,17 @@ pub(crate) fn attempt(into: &mut Vec<u8>, of: u32, entry: &LedgerEntry<'_>) {
         OutcomeStatus::Cancelled => (CANCELLED, ""),
         OutcomeStatus::Fault(code) => (FAULT, code.as_str()),
     };
-    let begin = open(into, ATTEMPT);
+    let begin = open(into, if entry.before.is_some() { MORE } else { ATTEMPT });
     into.extend(of.to_le_bytes());
     into.extend(entry.invocation.as_bytes());
     into.extend(entry.attempt.to_le_bytes());
     into.extend(entry.started_us.to_le_bytes());
+    if entry.before.is_some() {
+        for number in entry.sums().to_array() {
+            into.extend(number.to_le_bytes());
+        }
+        return close(into, begin);
+    }
     into.extend([status, u8::from(outcome.cold)]);
     for number in [
         entry.memory.as_bytes(),
@@ -114,10 +121,18 @@ fn parse(payload: &[u8]) -> Option<Record> {
             let function = name(rest)?.parse().ok()?;
             Some(Record::Names(of, Payer { app, function, caller: name(rest)?.to_owned() }))
         }
-        ATTEMPT => {
+        ATTEMPT | MORE => {
             let _invocation: [u8; 16] = take(rest)?;
             let _number: [u8; 4] = take(rest)?;
             let started_us = i64::from_le_bytes(take(rest)?);
+            if *kind == MORE {
+                let mut sums = [0; 11];
+                for number in &mut sums {
+                    *number = u64::from_le_bytes(take(rest)?);
+                }
+                let sums = Sums::from_array(sums);
+                return Some(Record::Attempt(Attempt { of, started_us, sums }));
+            }
             let [status, cold] = take(rest)?;
             let mut numbers = [0; 7];
             for number in &mut numbers {
@@ -203,6 +218,7 @@ mod tests {
                 started_us: 7,
                 memory: ByteSize::mb(128),
                 outcome: &outcome,
+                before: None,
             };
             let mut bytes = Vec::new();
             names(&mut bytes, 9, &payer);
@@ -220,6 +236,25 @@ mod tests {
                 assert_eq!(read(&bytes[first..wrong]), None, "{wrong}");
             }
         }
+        let began = Outcome { wall_us: 1_500, bytes_out: 7, ..Outcome::nothing(OutcomeStatus::Ok) };
+        let fault = OutcomeStatus::Fault(FaultCode::Timeout);
+        let all = Outcome { status: fault, wall_us: 9_100, ..began.clone() };
+        let entry = LedgerEntry {
+            invocation: InvocationId::new(),
+            attempt: 1,
+            app: &app,
+            function: &payer.function,
+            caller: None,
+            started_us: 7,
+            memory: ByteSize::mb(2),
+            outcome: &all,
+            before: Some(&began),
+        };
+        let mut bytes = Vec::new();
+        attempt(&mut bytes, 9, &entry);
+        let sums = Sums { billed_ms: 8, mb_ms: 16, function_faults: 1, ..Sums::default() };
+        let expected = Record::Attempt(Attempt { of: 9, started_us: 7, sums });
+        assert_eq!(read(&bytes), Some((expected, bytes.len())));
         assert_eq!(read(&[0; 64]), None);
         assert_eq!(read(&[]), None);
     }

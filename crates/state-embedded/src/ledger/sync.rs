@@ -54,8 +54,8 @@ impl Shared {
             let full = std::mem::take(&mut writer.full);
             (waited, full, current, writer.end(), std::mem::take(&mut writer.named))
         };
-        let files = full.iter().map(|segment| &segment.file).chain(&current);
-        let mut synced = files.map(|file| file.sync_data()).collect::<io::Result<()>>();
+        let mut files = full.iter().map(|segment| &segment.file).chain(&current);
+        let mut synced = files.try_for_each(|file| file.sync_data());
         if named {
             synced = synced.and_then(|()| files::sync_dir(&self.directory));
         }

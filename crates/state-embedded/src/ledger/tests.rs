@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_state_api::suite::{app, function, unused_tenant};
 use mayfly_state_api::{Sums, UsageBy, UsageQuery, UsageRow};
-use mayfly_types::{ByteSize, InvocationId, Outcome, OutcomeStatus, TenantName};
+use mayfly_types::{OutcomeStatus, TenantName};
 
 use super::*;
 use crate::{OpenOptions, Work};
@@ -35,6 +35,7 @@ fn append(journal: &dyn Ledger, app: &AppKey, name: &str, bytes_in: u64) {
         started_us: NOW_US,
         memory: ByteSize::mb(128),
         outcome: &outcome(bytes_in),
+        before: None,
     });
 }
 

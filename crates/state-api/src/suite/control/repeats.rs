@@ -5,7 +5,7 @@ use super::{
     assert_conflict, assert_not_found, live, new_release, release, tenant, unused_app, weights,
 };
 use crate::suite::{Faulty, Plan, app, function, revision, until_answered};
-use crate::{AliasRecord, ControlStore, GoLive, SecretRecord, TokenRecord};
+use crate::{AliasRecord, ControlStore, GoLive, Role, SecretRecord, TokenRecord};
 
 /// It answers the same record and uses up no number.
 pub async fn a_repeated_release_is_made_once(store: &dyn ControlStore) {
@@ -45,7 +45,8 @@ pub async fn every_repeated_command_answers_as_it_did(store: &dyn ControlStore) 
     twice!(|op| store.put_secret(op, secret.clone()));
     twice!(|op| store.delete_secret(op, &app, "KEY"));
     let (tenant, hash) = (app.tenant.clone(), Digest::of(app.tenant.as_str().as_bytes()));
-    let token = TokenRecord { tenant, name: "laptop".into(), hash, created_us: 1 };
+    let token =
+        TokenRecord { tenant, name: "laptop".into(), hash, role: Role::Read, created_us: 1 };
     twice!(|op| store.put_token(op, token.clone()));
     twice!(|op| store.delete_token(op, &app.tenant, "laptop"));
     twice!(|op| store.delete_app(op, &app));

@@ -2,7 +2,7 @@ use mayfly_types::{AppKey, Digest, OperationId, TenantName};
 
 use super::{assert_conflict, assert_not_found, tenant, unused_app};
 use crate::suite::app;
-use crate::{ControlStore, SecretRecord, TokenRecord};
+use crate::{ControlStore, Role, SecretRecord, TokenRecord};
 
 fn secret(app: &AppKey, name: &str, sealed: &[u8]) -> SecretRecord {
     SecretRecord {
@@ -43,7 +43,13 @@ pub async fn secrets_belong_to_one_app(store: &dyn ControlStore) {
 
 fn token(tenant: &TenantName, name: &str, token: &str) -> TokenRecord {
     let hash = Digest::of(format!("{tenant} {token}").as_bytes());
-    TokenRecord { tenant: tenant.clone(), name: name.into(), hash, created_us: 7 }
+    TokenRecord {
+        tenant: tenant.clone(),
+        name: name.into(),
+        hash,
+        role: Role::Deploy,
+        created_us: 7,
+    }
 }
 
 /// Until it is deleted.

@@ -3,7 +3,7 @@ use mayfly_types::{AppKey, Digest, OperationId};
 use super::{new_release, release, unused_app};
 use crate::suite::{function, revision};
 use crate::{
-    AliasRecord, AppRecord, ControlStore, GoLive, ReleaseRecord, SecretRecord, TenantRecord,
+    AliasRecord, AppRecord, ControlStore, GoLive, ReleaseRecord, Role, SecretRecord, TenantRecord,
     TokenRecord, VersionRecord,
 };
 
@@ -49,7 +49,13 @@ impl Witness {
         };
         store.put_secret(OperationId::new(), secret).await.unwrap();
         let (name, hash) = ("laptop".into(), Digest::of(app.tenant.as_str().as_bytes()));
-        let token = TokenRecord { tenant: app.tenant.clone(), name, hash, created_us: 7 };
+        let token = TokenRecord {
+            tenant: app.tenant.clone(),
+            name,
+            hash,
+            role: Role::Admin,
+            created_us: 7,
+        };
         store.put_token(OperationId::new(), token).await.unwrap();
         let records = Records::read(store, &app).await;
         Self { op, app, tenant, records }
