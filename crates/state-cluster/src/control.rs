@@ -17,7 +17,7 @@ use mayfly_types::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use self::follow::Versions;
 use self::operations::Operation;
@@ -35,6 +35,8 @@ const FORGET_EVERY_US: i64 = 60_000_000;
 pub struct Store {
     database: Database,
     versions: Versions,
+    /// Whose turn it is. Commands are one after another anyway: those that wait need no connection.
+    turn: Mutex<()>,
     forgot_us: AtomicI64,
 }
 
@@ -58,6 +60,7 @@ impl Store {
         Ok(Self {
             database: database.clone(),
             versions: Versions::follow(config, schema, version),
+            turn: Mutex::new(()),
             forgot_us: AtomicI64::new(0),
         })
     }
@@ -78,7 +81,9 @@ impl Store {
         let whole = |tx: Tx, now_us| async move {
             operations::carry_out(&tx, name, op, now_us, || work(tx.clone(), now_us)).await
         };
+        let turn = self.turn.lock().await;
         let (answer, version) = self.database.write(whole).await?;
+        drop(turn);
         self.versions.committed(version);
         self.forget().await;
         answer

@@ -135,13 +135,35 @@ async fn a_caller_who_leaves_in_the_middle_leaves_nothing_behind() {
         let lock = client.batch_execute("BEGIN; SELECT 1 FROM store FOR UPDATE");
         timeout(Duration::from_secs(15), lock).await.unwrap().unwrap();
         let create = store.create_release(OperationId::new(), new_release());
-        assert!(timeout(Duration::from_millis(200), create).await.is_err(), "it waits");
+        let early = timeout(Duration::from_millis(200), create).await;
+        assert!(early.is_err(), "it waits: {early:?}");
         client.batch_execute("COMMIT").await.unwrap();
         // On the only connection that there is.
         assert_eq!(store.app(&photos()).await, Ok(None));
     }
     let made = store.create_release(OperationId::new(), new_release()).await.unwrap();
     assert_eq!(made.number, ReleaseNumber(1));
+}
+
+#[tokio::test]
+async fn commands_that_wait_leave_connections_to_others() {
+    let server = Server::shared();
+    let options = Options { schema: "turns".into(), connections: 2, ..Options::default() };
+    let database = Database::connect(&server.url(), options).await.unwrap();
+    let (store, queue) = (Store::open(&database).await.unwrap(), Queue::open(&database));
+    let client = server.client("turns").await;
+    client.batch_execute("BEGIN; SELECT 1 FROM store FOR UPDATE").await.unwrap();
+    let commands =
+        join_all((0..8).map(|_| store.create_release(OperationId::new(), new_release())));
+    let others = async {
+        for _ in 0..10 {
+            queue.accept(event("thumb")).await.unwrap();
+        }
+        client.batch_execute("COMMIT").await.unwrap();
+    };
+    let (made, in_time) = tokio::join!(commands, timeout(Duration::from_secs(10), others));
+    in_time.unwrap();
+    assert!(made.iter().all(Result::is_ok), "{made:?}");
 }
 
 #[tokio::test]
@@ -157,7 +179,7 @@ async fn an_operation_whose_connection_dies_is_unavailable_and_can_be_repeated()
         async move { store.create_release(op, new_release()).await }
     });
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-        WHERE query = 'SELECT version FROM store FOR UPDATE' AND wait_event_type = 'Lock'";
+        WHERE application_name = 'dies' AND wait_event_type = 'Lock'";
     // Another connection looks, because what a transaction sees of the others stands still.
     let looks = server.client("dies").await;
     while looks.query_one(end, &[]).await.unwrap().get::<_, i64>(0) == 0 {
@@ -169,6 +191,44 @@ async fn an_operation_whose_connection_dies_is_unavailable_and_can_be_repeated()
     client.batch_execute("COMMIT").await.unwrap();
     let made = store.create_release(op, new_release()).await.unwrap();
     assert_eq!(made.number, ReleaseNumber(1));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_any_more_is_left_until_it_does() {
+    let server = Server::start();
+    let queue = Queue::open(&server.database("writes").await);
+    queue.accept(event("thumb")).await.unwrap();
+    let client = server.client("writes").await;
+    // As a primary that became a standby: connections that are open stay so.
+    let change = async |how: &str| {
+        let sql = format!("ALTER SYSTEM {how}");
+        client.batch_execute(&sql).await.unwrap();
+        client.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+    };
+    change("SET default_transaction_read_only = on").await;
+    let refused = async {
+        while queue.accept(event("thumb")).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        queue.accept(event("thumb")).await
+    };
+    let refused = timeout(Duration::from_secs(60), refused).await.unwrap();
+    assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
+    client.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    let ours = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'writes'";
+    let none_is_kept = async {
+        while client.query_one(ours, &[]).await.unwrap().get::<_, i64>(0) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), none_is_kept).await.unwrap();
+    change("RESET default_transaction_read_only").await;
+    let taken = async {
+        while queue.accept(event("thumb")).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), taken).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -63,15 +63,17 @@ async fn nodes_that_lease_and_complete_at_once_do_each_event_once() {
     let server = Server::shared();
     let (nodes, _clock) = nodes::<3>(&server, "lease_at_once").await;
     let app = app(&unused_tenant(), "photos");
-    let accepted = join_all((0..EVENTS).map(|number| {
-        let (node, new) = (&nodes[number % 3], event(&app, None));
+    let accept = join_all((0..12).map(|sender| {
+        let (node, app) = (&nodes[sender % 3], &app);
         async move {
-            let id = new.id;
-            node.accept(new).await.unwrap();
-            id
+            let new: Vec<_> = (0..EVENTS / 12).map(|_| event(app, None)).collect();
+            for new in &new {
+                node.accept(new.clone()).await.unwrap();
+            }
+            new.into_iter().map(|new| new.id)
         }
     }));
-    let accepted = accepted.await;
+    let accepted: Vec<InvocationId> = accept.await.into_iter().flatten().collect();
     // Each worker completes what it leased on another node than the one that gave it the lease.
     let work = join_all((0..12).map(|worker| {
         let (from, to, app) = (&nodes[worker % 3], &nodes[(worker + 1) % 3], &app);

@@ -87,10 +87,11 @@ impl Server {
         format!("postgres://{USER}:{password}@{socket}/postgres")
     }
 
-    /// Connects with a clock.
+    /// Connects with a clock. The server knows the connections by the schema's name.
     pub(crate) async fn connect(&self, schema: &str, clock: Clock) -> Result<Database, OpenError> {
         let options = Options { schema: schema.into(), connections: 8, clock };
-        Database::connect(&self.url(), options).await
+        let url = format!("{}?application_name={schema}", self.url());
+        Database::connect(&url, options).await
     }
 
     /// Connects with the system's clock.
@@ -195,7 +196,7 @@ fn start(programs: &Path, user: Option<&User>, dir: &Path) -> Child {
     let log = fs::OpenOptions::new().append(true).create(true).open(dir.join("log")).unwrap();
     keeper.args(["-c", KEEPER, "keeper"]).arg(programs.join("postgres"));
     keeper.arg("-D").arg(dir.join("data")).arg("-k").arg(dir);
-    keeper.args(["-c", "listen_addresses=", "-c", "max_connections=60"]);
+    keeper.args(["-c", "listen_addresses=", "-c", "max_connections=300"]);
     keeper.stdin(Stdio::piped()).stdout(log.try_clone().unwrap()).stderr(log);
     keeper.spawn().unwrap()
 }
