@@ -50,7 +50,7 @@ pub(super) const ALL: &[Step] = &[
     Step {
         name: "tests",
         what: "unit and integration tests",
-        needs: &[Tool::CCompiler, Tool::Node, Tool::Python, Tool::Ruby],
+        needs: &[Tool::CCompiler, Tool::Node, Tool::Python, Tool::Ruby, Tool::Postgres],
         run: tests,
     },
     Step {

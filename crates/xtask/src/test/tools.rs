@@ -1,6 +1,7 @@
 //! What the steps need, and how a machine gets it.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::process::Command;
 
 use anyhow::bail;
@@ -18,6 +19,7 @@ pub(super) enum Tool {
     Node,
     Python,
     Ruby,
+    Postgres,
     Rustfmt,
     Clippy,
     CargoDeny,
@@ -69,6 +71,7 @@ impl Tool {
             Self::Node => "Node.js with npm",
             Self::Python => "the system's Python 3 with pip",
             Self::Ruby => "Ruby",
+            Self::Postgres => "PostgreSQL's server",
             Self::Rustfmt => "rustfmt",
             Self::Clippy => "clippy",
             Self::CargoDeny => "cargo-deny",
@@ -86,6 +89,7 @@ impl Tool {
             // The one that every user may run, because tests run functions as others.
             Self::Python => output(&mut pip()).is_ok() && which("python3").is_some(),
             Self::Ruby => which("ruby").is_some(),
+            Self::Postgres => postgres(),
             Self::Rustfmt => works("fmt"),
             Self::Clippy => works("clippy"),
             Self::CargoDeny => works("deny"),
@@ -100,6 +104,8 @@ impl Tool {
             Self::Node => Origin::Apt(&["nodejs", "npm"]),
             Self::Python => Origin::Apt(&["python3", "python3-pip", "python3-venv"]),
             Self::Ruby => Origin::Apt(&["ruby"]),
+            // Tests start servers of their own. Whether Debian starts one as well is all the same.
+            Self::Postgres => Origin::Apt(&["postgresql"]),
             Self::Rustfmt => Origin::Rustup("rustfmt"),
             Self::Clippy => Origin::Rustup("clippy"),
             Self::CargoDeny => Origin::Cargo("cargo-deny"),
@@ -145,6 +151,13 @@ impl Origin {
             Self::Cargo(package) => format!("`cargo install --locked {package}`"),
         }
     }
+}
+
+/// Debian keeps the programs of each version in a directory that is not on `PATH`.
+fn postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin/initdb")).any(|initdb| initdb.exists())
+        || which("initdb").is_some()
 }
 
 fn pip() -> Command {

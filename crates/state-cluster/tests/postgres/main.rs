@@ -1,0 +1,10 @@
+//! State on a PostgreSQL of the tests' own. One program, so that its tests share a server where they may.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests are test code")]
+
+mod failures;
+mod news;
+mod opening;
+mod queue_nodes;
+mod server;
+mod suite;
