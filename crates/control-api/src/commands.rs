@@ -324,6 +324,9 @@ pub trait Control: Send + Sync {
         key: BudgetKey,
     ) -> Result<(), Error>;
 
+    /// Metrics in the text form of OpenMetrics: of the caller's tenant, or of all for the node's operator.
+    async fn metrics(&self, caller: &Caller) -> Result<String, Error>;
+
     /// All tenants, for the node's operator.
     async fn tenants(&self, caller: &Caller) -> Result<Vec<TenantSummary>, Error>;
     /// Makes a tenant.

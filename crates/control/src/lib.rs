@@ -14,6 +14,7 @@ mod invocations;
 mod live;
 mod load;
 mod logs;
+mod metrics;
 mod progress;
 mod ready;
 mod sealer;

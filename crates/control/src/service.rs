@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mayfly_control_api::{
     AppSummary, BudgetSummary, Caller, Control, DeployRequest, Deployed, Error, Events,
-    FunctionDetail, ReleaseSummary, SecretSummary, SendRequest, Spending, TenantSummary,
+    FunctionDetail, Meters, ReleaseSummary, SecretSummary, SendRequest, Spending, TenantSummary,
     TokenSummary, UsageReport, UsageRequest,
 };
 use mayfly_runtime_api::Runtime;
@@ -94,6 +94,8 @@ pub struct ControlParts {
     pub ledger: Arc<dyn Ledger>,
     /// How much of budgets is used.
     pub spending: Arc<dyn Spending>,
+    /// What the node measures of itself.
+    pub meters: Arc<dyn Meters>,
     /// What things cost.
     pub prices: Prices,
     /// Bounds.
@@ -359,6 +361,11 @@ impl Control for ControlService {
         caller.needs(Role::Admin)?;
         let tenant = self.tenant_of(caller, tenant).await?;
         self.remove_budget(caller, op, tenant, key).await
+    }
+
+    async fn metrics(&self, caller: &Caller) -> Result<String, Error> {
+        caller.needs(Role::Read)?;
+        self.measure(caller)
     }
 
     async fn tenants(&self, caller: &Caller) -> Result<Vec<TenantSummary>, Error> {

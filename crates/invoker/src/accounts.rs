@@ -9,9 +9,10 @@ mod scope;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use mayfly_control_api::{BudgetSummary, Spending};
+use mayfly_control_api::{BudgetSummary, FunctionMeter, Spending};
 use mayfly_state_api::{
     BudgetKey, BudgetKind, BudgetRecord, Error, Period, Prices, Span, Sums, UsageStore,
 };
@@ -20,6 +21,7 @@ use mayfly_types::{AppKey, AppName, FunctionName, TenantName};
 pub(crate) use self::hold::Hold;
 use self::scope::{Calendar, Scope};
 use crate::Clock;
+use crate::admission::{Key, Lane};
 
 /// The accounts of a node.
 pub struct Accounts {
@@ -27,16 +29,28 @@ pub struct Accounts {
     prices: Prices,
     functions: RwLock<HashMap<(AppKey, FunctionName), Arc<Account>>>,
     apps: RwLock<HashMap<AppKey, Arc<Scope>>>,
-    tenants: RwLock<HashMap<TenantName, Arc<Scope>>>,
+    tenants: RwLock<HashMap<TenantName, Tenant>>,
     /// Soft budgets that were warned of, with the period in which that was.
     warned: Mutex<HashSet<(TenantName, BudgetKey, i64)>>,
     calendar: RwLock<Calendar>,
+}
+
+/// What all functions of a tenant share.
+#[derive(Clone)]
+struct Tenant {
+    scope: Arc<Scope>,
+    /// How many attempts run.
+    running: Arc<AtomicU32>,
 }
 
 /// A function's account, with those that it is part of.
 pub(crate) struct Account {
     pub(crate) app: AppKey,
     pub(crate) function: FunctionName,
+    /// The same two.
+    pub(crate) key: Key,
+    /// Its attempts now.
+    pub(crate) lane: Arc<Lane>,
     /// Of the function, its app and its tenant.
     scopes: [Arc<Scope>; 3],
 }
@@ -91,7 +105,8 @@ impl Accounts {
         let scope = || Arc::new(Scope::new(&calendar));
         let tenant = {
             let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(tenants.entry(app.tenant.clone()).or_insert_with(scope))
+            let new = || Tenant { scope: scope(), running: Arc::default() };
+            tenants.entry(app.tenant.clone()).or_insert_with(new).clone()
         };
         let of_app = {
             let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
@@ -99,8 +114,14 @@ impl Accounts {
         };
         let mut functions = self.functions.write().unwrap_or_else(PoisonError::into_inner);
         let account = functions.entry(key).or_insert_with(|| {
-            let scopes = [scope(), of_app, tenant];
-            Arc::new(Account { app: app.clone(), function: function.clone(), scopes })
+            let scopes = [scope(), of_app, tenant.scope];
+            Arc::new(Account {
+                app: app.clone(),
+                function: function.clone(),
+                key: Arc::new((app.clone(), function.clone())),
+                lane: Arc::new(Lane::new(tenant.running)),
+                scopes,
+            })
         });
         Arc::clone(account)
     }
@@ -118,13 +139,16 @@ impl Accounts {
         (read(&spent), read(&held), until_us)
     }
 
-    /// What attempts came to since the node started, of each function.
-    pub fn totals(&self) -> Vec<(AppKey, FunctionName, Sums)> {
+    /// What is measured of each function that ran.
+    pub(crate) fn meters(&self) -> Vec<FunctionMeter> {
         let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
         let told = functions.values().map(|account| {
-            (account.app.clone(), account.function.clone(), account.scopes[0].since_start())
+            let (sums, durations) = account.scopes[0].since_start();
+            let (running, waiting) = account.lane.now();
+            let (app, function) = (account.app.clone(), account.function.clone());
+            FunctionMeter { app, function, sums, durations, running, waiting }
         });
-        told.filter(|(_, _, sums)| sums.attempts > 0).collect()
+        told.filter(|it| it.sums.attempts > 0 || it.running > 0 || it.waiting > 0).collect()
     }
 
     /// The day and month of a time.
@@ -156,12 +180,13 @@ impl Accounts {
             }
             _ => {
                 let tenants = self.tenants.read().unwrap_or_else(PoisonError::into_inner);
-                tenants.get(tenant).cloned()
+                tenants.get(tenant).map(|it| Arc::clone(&it.scope))
             }
         }
     }
 
-    /// Counts what an attempt came to, which began at `started_us`. Answers soft budgets that are used up with it
+    /// Counts what an attempt came to, which began at `started_us` and ran for `took_us`
+    /// microseconds. Answers soft budgets that are used up with it
     /// and were not warned of in this period, with how much that is.
     pub(crate) fn settle(
         &self,
@@ -169,11 +194,13 @@ impl Accounts {
         budgets: &[BudgetRecord],
         started_us: i64,
         sums: Sums,
+        took_us: u64,
     ) -> Vec<(BudgetRecord, f64)> {
         let calendar = self.calendar((self.clock)());
         for scope in &account.scopes {
             scope.add(&calendar, started_us, sums);
         }
+        account.scopes[0].took(took_us);
         if budgets.is_empty() {
             return Vec::new();
         }

@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use tracing::debug;
 
 use crate::accounts::Hold;
-use crate::functions::Permit;
+use crate::admission::Permit;
+use crate::functions::Function;
 use crate::invoker::Shared;
 
 /// What an attempt came to.
@@ -33,6 +34,7 @@ pub(crate) struct Attempt {
     /// When it began, in UTC microseconds since 1970.
     pub(crate) started_us: i64,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) function: Arc<Function>,
     pub(crate) permit: Permit,
     /// What it may use of budgets.
     pub(crate) hold: Option<Hold>,
@@ -47,7 +49,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Counts what it came to. When this returns, the ledger has it, unless somebody else writes it there.
     pub(crate) fn settle(mut self, outcome: &Outcome) {
-        let function = Arc::clone(self.permit.function());
+        let function = Arc::clone(&self.function);
         let revision = &function.revision;
         debug!(
             invocation = %self.id,
@@ -67,7 +69,7 @@ impl Attempt {
             None => self.append(outcome),
         }
         let sums = Sums::of(outcome, memory);
-        self.shared.settle(&function.account, self.started_us, sums);
+        self.shared.settle(&function.account, self.started_us, sums, outcome.wall_us);
         drop((self.hold, self.permit));
     }
 }
@@ -83,7 +85,7 @@ impl Attempt {
     }
 
     fn append(&self, outcome: &Outcome) {
-        let revision = &self.permit.function().revision;
+        let revision = &self.function.revision;
         self.shared.parts.ledger.append(&LedgerEntry {
             invocation: self.id,
             attempt: self.number,

@@ -1,11 +1,11 @@
 //! What the invoker holds of each revision that was called lately.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use mayfly_runtime_api::Instance;
-use mayfly_types::{Fault, FaultCode, Revision, RevisionId};
+use mayfly_types::{Revision, RevisionId};
 use tokio::sync::OnceCell;
 
 use crate::accounts::{Account, Accounts};
@@ -16,7 +16,6 @@ pub(crate) struct Function {
     pub(crate) instance: OnceCell<Arc<dyn Instance>>,
     pub(crate) account: Arc<Account>,
     secrets: u64,
-    running: AtomicU32,
     used: AtomicU64,
 }
 
@@ -53,7 +52,6 @@ impl Functions {
             instance: OnceCell::new(),
             account: accounts.of(revision.app(), revision.function()),
             secrets,
-            running: AtomicU32::new(0),
             used: AtomicU64::new(now),
         });
         held.insert(revision.id(), Arc::clone(&function));
@@ -65,54 +63,7 @@ impl Functions {
         let now = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
         let mut held = self.by_revision.write().unwrap_or_else(|e| e.into_inner());
         held.retain(|_, function| {
-            function.running.load(Ordering::Relaxed) > 0
-                || function.used.load(Ordering::Relaxed) + keep > now
+            function.account.lane.now().0 > 0 || function.used.load(Ordering::Relaxed) + keep > now
         });
-    }
-}
-
-/// One attempt's place among those that may run at once. Dropping it makes room.
-pub(crate) struct Permit {
-    function: Arc<Function>,
-    node: Arc<AtomicU32>,
-}
-
-impl Permit {
-    /// A place for one more attempt, within the function's limit and the node's.
-    ///
-    /// # Errors
-    /// `too_many_requests` at the function's limit, `unavailable` at the node's.
-    pub(crate) fn take(
-        function: &Arc<Function>,
-        node: &Arc<AtomicU32>,
-        function_limit: u32,
-        node_limit: u32,
-    ) -> Result<Self, Fault> {
-        let permit = Self { function: Arc::clone(function), node: Arc::clone(node) };
-        let of_function = function.running.fetch_add(1, Ordering::Relaxed);
-        let of_node = node.fetch_add(1, Ordering::Relaxed);
-        // The permit is dropped on the way out, which takes both counts back.
-        if of_function >= function_limit {
-            let message = format!("the function runs {function_limit} times at once already");
-            return Err(Fault::new(FaultCode::TooManyRequests, message));
-        }
-        if of_node >= node_limit {
-            return Err(Fault::new(FaultCode::Unavailable, "the node takes no more work now"));
-        }
-        Ok(permit)
-    }
-}
-
-impl Permit {
-    /// What it is a permit for.
-    pub(crate) fn function(&self) -> &Arc<Function> {
-        &self.function
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.function.running.fetch_sub(1, Ordering::Relaxed);
-        self.node.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,13 +1,12 @@
 //! The way of one invocation.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use mayfly_control_api::{Secrets, SharedView, TenantView};
+use mayfly_control_api::{FunctionMeter, Meters, NodeMeter, Secrets, SharedView, TenantView};
 use mayfly_runtime_api::lambda::{self, EventContext};
 use mayfly_runtime_api::{
     Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, LogLevel,
@@ -21,32 +20,16 @@ use mayfly_types::{
 use tokio::sync::oneshot;
 
 use crate::Clock;
-use crate::accounts::{Account, Accounts};
+use crate::accounts::{Account, Accounts, Hold};
+use crate::admission::{Admission, Limits, Permit};
 use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
-use crate::functions::{Function, Functions, Permit};
+use crate::functions::{Function, Functions};
 use crate::logs::FunctionLogs;
 
 /// Largest body that becomes a JSON event, in bytes; Lambda's own limit.
 const EVENT_BODY: usize = 6 << 20;
 /// How often functions that nobody calls are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
-
-/// The node's own limits.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Most attempts of one function at once, where its configuration does not say.
-    pub function: u32,
-    /// Most attempts at once of all functions.
-    pub node: u32,
-    /// How long a function that nobody calls keeps its instances.
-    pub idle: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { function: 1000, node: 4000, idle: Duration::from_secs(60) }
-    }
-}
 
 /// What an invoker works with.
 pub struct Parts {
@@ -75,7 +58,8 @@ pub struct Invoker {
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
     functions: Functions,
-    running: Arc<AtomicU32>,
+    refusals: Refusals,
+    pub(crate) admission: Admission,
     pub(crate) tasks: Arc<Tasks>,
 }
 
@@ -83,9 +67,10 @@ impl Invoker {
     /// An invoker, with a task that forgets functions that nobody calls and ends with it.
     pub fn new(parts: Parts) -> Self {
         let shared = Arc::new(Shared {
+            admission: Admission::new(parts.limits),
             parts,
             functions: Functions::default(),
-            running: Arc::default(),
+            refusals: Refusals::default(),
             tasks: Arc::default(),
         });
         let weak = Arc::downgrade(&shared);
@@ -123,20 +108,9 @@ impl Invoker {
         told: Option<oneshot::Sender<Settled>>,
     ) -> Result<Answer, Fault> {
         let shared = &self.shared;
-        let (revision, secrets) = shared.revision(&invocation.target)?;
-        let accounts = &shared.parts.accounts;
-        let function = shared.functions.get(&revision, secrets.generation, accounts);
-        let tenant = shared.tenant(revision.app());
-        if tenant.as_ref().is_some_and(|tenant| tenant.suspended) {
-            return Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"));
-        }
-        let limits = shared.parts.limits;
-        let limit = revision.config().concurrency.unwrap_or(limits.function);
-        let permit = Permit::take(&function, &shared.running, limit, limits.node)?;
-        let hold = match &tenant {
-            Some(tenant) => accounts.hold(&function.account, &tenant.budgets, revision.config())?,
-            None => None,
-        };
+        let admitted = self.admit(&invocation.target, told.is_some()).await;
+        let Admitted { revision, secrets, function, permit, hold } =
+            admitted.inspect_err(|fault| shared.refusals.count(fault.code))?;
         let attempt = Attempt {
             id: invocation.id,
             number: match &invocation.payload {
@@ -146,6 +120,7 @@ impl Invoker {
             caller: invocation.caller,
             started_us: (shared.parts.clock)(),
             shared: Arc::clone(shared),
+            function: Arc::clone(&function),
             permit,
             hold,
             request: None,
@@ -184,6 +159,30 @@ impl Invoker {
         }
     }
 
+    /// Lets an attempt begin, if its tenant, its limits and its budgets do.
+    async fn admit(&self, target: &Target, event: bool) -> Result<Admitted, Fault> {
+        let shared = &self.shared;
+        let (revision, secrets) = shared.revision(target)?;
+        let accounts = &shared.parts.accounts;
+        let function = shared.functions.get(&revision, secrets.generation, accounts);
+        let tenant = shared.tenant(revision.app());
+        if tenant.as_ref().is_some_and(|tenant| tenant.suspended) {
+            return Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"));
+        }
+        let account = &function.account;
+        let (key, lane, config) = (&account.key, &account.lane, revision.config());
+        let permit = match event {
+            // An event that finds no place goes back to where it waits anyway.
+            true => shared.admission.at_once(key, lane, config)?,
+            false => shared.admission.enter(key, lane, config).await?,
+        };
+        let hold = match &tenant {
+            Some(tenant) => accounts.hold(account, &tenant.budgets, config)?,
+            None => None,
+        };
+        Ok(Admitted { revision, secrets, function, permit, hold })
+    }
+
     /// A revision of a function that is live.
     pub(crate) fn live(&self, app: &AppKey, function: &FunctionName) -> Option<Arc<Revision>> {
         let target = Target { app: app.clone(), function: function.clone(), release: None };
@@ -192,7 +191,43 @@ impl Invoker {
 
     /// The node's own limits.
     pub(crate) fn limits(&self) -> Limits {
-        self.shared.parts.limits
+        self.shared.admission.limits()
+    }
+}
+
+/// An attempt that may begin.
+struct Admitted {
+    revision: Arc<Revision>,
+    secrets: Arc<Secrets>,
+    function: Arc<Function>,
+    permit: Permit,
+    hold: Option<Hold>,
+}
+
+/// Invocations that were refused before anything ran, by why.
+#[derive(Default)]
+struct Refusals(Mutex<BTreeMap<&'static str, (FaultCode, u64)>>);
+
+impl Refusals {
+    fn count(&self, code: FaultCode) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(code.as_str()).or_insert((code, 0)).1 += 1;
+    }
+}
+
+impl Meters for Invoker {
+    fn functions(&self) -> Vec<FunctionMeter> {
+        self.shared.parts.accounts.meters()
+    }
+
+    fn node(&self) -> NodeMeter {
+        let (running, waiting) = self.shared.admission.now();
+        let refused = self.shared.refusals.0.lock().unwrap_or_else(PoisonError::into_inner);
+        NodeMeter {
+            running: running.into(),
+            waiting: waiting as u64,
+            refused: refused.values().copied().collect(),
+        }
     }
 }
 
@@ -208,11 +243,11 @@ impl Shared {
     }
 
     /// Counts what an attempt came to, and warns of budgets that are used up with it.
-    pub(crate) fn settle(&self, account: &Account, started_us: i64, sums: Sums) {
+    pub(crate) fn settle(&self, account: &Account, started_us: i64, sums: Sums, took_us: u64) {
         let tenant = self.tenant(&account.app);
         let budgets = tenant.as_ref().map_or(&[][..], |tenant| &tenant.budgets);
         let accounts = &self.parts.accounts;
-        for (budget, used) in accounts.settle(account, budgets, started_us, sums) {
+        for (budget, used) in accounts.settle(account, budgets, started_us, sums, took_us) {
             let (key, prices) = (&budget.key, accounts.prices());
             let show = |amount| key.meter.show(amount, prices);
             let message = format!(

@@ -6,6 +6,7 @@
 //! with events that nobody waits for.
 
 mod accounts;
+mod admission;
 mod answer;
 mod events;
 mod functions;
@@ -13,8 +14,9 @@ mod invoker;
 mod logs;
 
 pub use accounts::Accounts;
+pub use admission::Limits;
 pub use events::{Dispatcher, EventLimits, EventParts};
-pub use invoker::{Invoker, Limits, Parts};
+pub use invoker::{Invoker, Parts};
 
 /// Tells the time in UTC microseconds since 1970.
 pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;

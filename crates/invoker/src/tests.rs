@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -83,6 +84,9 @@ impl Ledger for Recorded {
     }
     async fn flush(&self) -> Result<(), Error> {
         Ok(())
+    }
+    fn lost(&self) -> u64 {
+        0
     }
 }
 
@@ -193,7 +197,7 @@ pub(crate) fn world(
         ledger: ledger.clone(),
         accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
         clock: Arc::new(|| NOW_US),
-        limits: Limits::default(),
+        limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
     });
     let world = World { invoker, runtime, view, ledger };
     world.show(live, 1);

@@ -72,6 +72,14 @@ pub(crate) struct Limits {
     pub(crate) function_concurrency: Option<u32>,
     /// Most attempts at once of all functions.
     pub(crate) node_concurrency: Option<u32>,
+    /// Most attempts at once of one tenant's functions.
+    pub(crate) tenant_concurrency: Option<u32>,
+    /// Longest time that an invocation waits for a place.
+    pub(crate) queue_wait: Option<TimeSpan>,
+    /// Most invocations of one function that wait for a place.
+    pub(crate) queue_length: Option<usize>,
+    /// How often the machine's memory and processors may be promised to running attempts.
+    pub(crate) oversell: Option<f64>,
     /// Longest time that compiling a component takes.
     pub(crate) compile_time: Option<TimeSpan>,
     /// How long a process without calls is kept.

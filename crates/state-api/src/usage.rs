@@ -53,6 +53,8 @@ pub trait Ledger: Send + Sync {
     fn append(&self, entry: &LedgerEntry<'_>);
     /// Waits until all that was appended is on disk and part of the sums.
     async fn flush(&self) -> Result<(), Error>;
+    /// How many records were lost because there was no room for them.
+    fn lost(&self) -> u64;
 }
 
 /// What attempts came to, added up.

@@ -155,11 +155,6 @@ impl Journal {
         Ok(journal)
     }
 
-    /// How many records were lost because the disk had no room for them.
-    pub fn lost(&self) -> u64 {
-        self.shared.writer().lost
-    }
-
     /// Adds no more up; returns when nothing of it holds on to the store.
     pub async fn close(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -200,6 +195,10 @@ impl Ledger for Journal {
         let synced = synced.map_err(|error| Error::Unavailable(format!("sync: {error}")))?;
         synced.map_err(|error| files::failed("write the ledger", &error))?;
         self.shared.roll().await
+    }
+
+    fn lost(&self) -> u64 {
+        self.shared.writer().lost
     }
 }
 

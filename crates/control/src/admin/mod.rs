@@ -13,6 +13,7 @@ mod health;
 mod hosts;
 mod invocations;
 mod logs;
+mod metrics;
 mod schema;
 mod secrets;
 mod tenants;
@@ -96,6 +97,7 @@ fn api(state: Arc<AdminState>) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::put, secrets::delete))
         .routes(routes!(logs::read))
+        .routes(routes!(metrics::read))
         .routes(routes!(usage::show))
         .routes(routes!(usage::budgets, usage::put_budget, usage::delete_budget))
         .routes(routes!(tenants::whoami))

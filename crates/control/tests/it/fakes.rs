@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use mayfly_control::{SealError, Sealer};
 use mayfly_control_api::{
-    BudgetSummary, Error as ControlError, Event, Events, SharedView, Spending,
+    BudgetSummary, Durations, Error as ControlError, Event, Events, FunctionMeter, Meters,
+    NodeMeter, SharedView, Spending,
 };
 use mayfly_runtime_api::{
     Answer, Diagnostic, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared,
@@ -14,11 +15,11 @@ use mayfly_runtime_api::{
 };
 use mayfly_state_api::{
     Accepted, BudgetRecord, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore,
-    NewInvocation, Redrive,
+    NewInvocation, Redrive, Sums,
 };
 use mayfly_state_embedded::Keys;
 use mayfly_types::{
-    AppKey, Digest, Fault, FaultCode, FunctionName, HandlerStyle, InvocationId, TenantName,
+    AppKey, AppName, Digest, Fault, FaultCode, FunctionName, HandlerStyle, InvocationId, TenantName,
 };
 use tokio::sync::{Notify, watch};
 
@@ -150,6 +151,35 @@ impl Spending for HalfSpent {
     fn spent(&self, budget: &BudgetRecord) -> BudgetSummary {
         let (key, limit) = (budget.key.clone(), budget.limit);
         BudgetSummary { key, limit, used: limit / 2.0, held: 0.0, resets_us: 1_700_006_400_000_000 }
+    }
+}
+
+/// As many functions as have series of their own, and three more; two tenants have the half of them each.
+pub(crate) struct ManyFunctions;
+
+impl Meters for ManyFunctions {
+    fn functions(&self) -> Vec<FunctionMeter> {
+        let meter = |i: u64| {
+            let tenant = if i.is_multiple_of(2) { "default" } else { "acme" };
+            let app = AppName::new("photos").unwrap();
+            let mut durations = Durations::default();
+            (0..i + 1).for_each(|_| durations.add(3_000));
+            let attempts = i + 1;
+            FunctionMeter {
+                app: AppKey::new(TenantName::new(tenant).unwrap(), app),
+                function: FunctionName::new(&format!("f{i}")).unwrap(),
+                sums: Sums { attempts, function_faults: 1, billed_ms: 1_500, ..Sums::default() },
+                durations,
+                running: 1,
+                waiting: 0,
+            }
+        };
+        (0..1_003).map(meter).collect()
+    }
+
+    fn node(&self) -> NodeMeter {
+        let refused = vec![(FaultCode::TooManyRequests, 7)];
+        NodeMeter { running: 4, waiting: 2, refused }
     }
 }
 

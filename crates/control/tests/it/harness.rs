@@ -25,7 +25,9 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::conform;
-use crate::fakes::{FakeInvoke, FakeRuntime, HalfSpent, KeysSealer, MemoryLogs, QueuedEvents};
+use crate::fakes::{
+    FakeInvoke, FakeRuntime, HalfSpent, KeysSealer, ManyFunctions, MemoryLogs, QueuedEvents,
+};
 
 pub(crate) struct Node {
     pub(crate) store: Arc<dyn ControlStore>,
@@ -113,6 +115,7 @@ impl Node {
             usage: work,
             ledger: ledger.clone(),
             spending: Arc::new(HalfSpent),
+            meters: Arc::new(ManyFunctions),
             prices: Prices { currency: "USD".into(), request: 0.5, gb_second: 2.0 },
             limits,
         }));

@@ -28,6 +28,7 @@ const NEEDS: &[(&str, Role)] = &[
     ("put_secret", Role::Deploy),
     ("delete_secret", Role::Deploy),
     ("read_logs", Role::Read),
+    ("metrics", Role::Read),
     ("usage", Role::Read),
     ("list_budgets", Role::Read),
     ("put_budget", Role::Admin),
@@ -169,8 +170,8 @@ async fn no_route_lets_a_tenant_name_what_is_anothers() {
             // Of the node, and not of any tenant.
             "list_tenants" | "create_tenant" | "change_tenant" | "delete_tenant" => &[403],
             // These are of whoever asks; what they make is the thief's own.
-            "whoami" | "list_apps" | "read_logs" | "list_secrets" | "usage" | "list_budgets"
-            | "list_tokens" | "missing_artifacts" => &[200],
+            "whoami" | "metrics" | "list_apps" | "read_logs" | "list_secrets" | "usage"
+            | "list_budgets" | "list_tokens" | "missing_artifacts" => &[200],
             "create_token" => &[201],
             "put_secret" | "delete_secret" => &[204],
             // The content is no artifact, and the manifest none either.

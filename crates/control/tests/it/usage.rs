@@ -137,3 +137,42 @@ async fn a_tenant_cannot_change_what_the_operator_laid_down() {
     node.call("DELETE", path, "").await.expect(204);
     node.call("DELETE", path, "").await.error(403, "forbidden");
 }
+
+#[tokio::test]
+async fn metrics_are_bounded_and_a_tenant_sees_its_own() {
+    let mut node = Node::start().await;
+    let reply = node.get("/metrics").await.expect(200);
+    let kind = reply.headers["content-type"].to_str().unwrap().to_owned();
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"), "{kind}");
+    let text = reply.text().to_owned();
+    let series =
+        |text: &str, name: &str| text.lines().filter(|line| line.starts_with(name)).count();
+    assert_eq!(series(&text, "mayfly_running{"), 1_001);
+    for line in [
+        "mayfly_attempts_total{tenant=\"default\",app=\"photos\",function=\"f1002\",outcome=\"ok\"} 1002",
+        "mayfly_attempts_total{tenant=\"default\",app=\"photos\",function=\"f1002\",outcome=\"function\"} 1",
+        "mayfly_attempts_total{tenant=\"(others)\",app=\"(others)\",function=\"(others)\",outcome=\"ok\"} 3",
+        "mayfly_running{tenant=\"(others)\",app=\"(others)\",function=\"(others)\"} 3",
+        "mayfly_billed_seconds_total{tenant=\"acme\",app=\"photos\",function=\"f1001\"} 1.5",
+        "mayfly_node_waiting 2.0",
+        "mayfly_refused_total{code=\"too_many_requests\"} 7",
+        "mayfly_ledger_lost_total 0",
+        "# EOF",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in {}", &text[..2_000]);
+    }
+    let buckets: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains("duration_seconds_bucket") && line.contains("\"f1002\""))
+        .map(|line| line.rsplit(' ').next().unwrap().to_owned())
+        .collect();
+    assert_eq!((&*buckets[0], &*buckets[2], &**buckets.last().unwrap()), ("0", "1003", "1003"));
+
+    node.call("POST", "/v1/tenants", json!({ "tenant": "acme" }).to_string()).await.expect(201);
+    let token = json!({ "name": "grafana", "role": "read" }).to_string();
+    let made = node.call("POST", "/v1/tokens?tenant=acme", token).await.expect(201).json();
+    node.token = made["token"].as_str().unwrap().to_owned();
+    let text = node.get("/metrics").await.expect(200).text().to_owned();
+    assert_eq!(series(&text, "mayfly_running{"), 501);
+    assert!(!text.contains("default") && !text.contains("mayfly_node"), "{}", &text[..2_000]);
+}

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use mayfly_control_api::Durations;
 use mayfly_state_api::{Period, Span, Sums};
 
 /// The day and the month that a time is in; all in UTC microseconds since 1970.
@@ -67,6 +68,7 @@ struct State {
     /// What attempts under way may still use, at most.
     held: Sums,
     since_start: Sums,
+    durations: Durations,
 }
 
 impl State {
@@ -94,6 +96,7 @@ impl Scope {
             month: spent(calendar.month_us),
             held: Sums::default(),
             since_start: Sums::default(),
+            durations: Durations::default(),
         }))
     }
 
@@ -152,7 +155,14 @@ impl Scope {
         state.held = Sums::from_array(std::array::from_fn(|i| held[i].saturating_sub(need[i])));
     }
 
-    pub(crate) fn since_start(&self) -> Sums {
-        self.lock().since_start
+    /// Counts how long an attempt ran, in microseconds.
+    pub(crate) fn took(&self, time_us: u64) {
+        self.lock().durations.add(time_us);
+    }
+
+    /// What attempts came to since the node started, and how long they ran.
+    pub(crate) fn since_start(&self) -> (Sums, Durations) {
+        let state = self.lock();
+        (state.since_start, state.durations)
     }
 }

@@ -93,7 +93,7 @@ impl World {
             Outcome { wall_us: seconds * 1_000_000, ..Outcome::nothing(OutcomeStatus::Ok) };
         let sums = Sums::of(&outcome, self.config.memory);
         let now_us = self.now_us.load(std::sync::atomic::Ordering::SeqCst);
-        self.accounts.settle(&self.account(name), budgets, now_us, sums).len()
+        self.accounts.settle(&self.account(name), budgets, now_us, sums, outcome.wall_us).len()
     }
 }
 
@@ -179,9 +179,9 @@ async fn what_began_before_midnight_is_not_of_the_new_day() {
     let account = world.account("a");
     world.move_to(LATE_US + HOUR_US + 1);
     let sums = Sums { attempts: 1, ..Sums::default() };
-    world.accounts.settle(&account, &[], LATE_US + HOUR_US - 1, sums);
+    world.accounts.settle(&account, &[], LATE_US + HOUR_US - 1, sums, 0);
     assert_eq!(world.accounts.used(&day).0, 0.0);
-    world.accounts.settle(&account, &[], LATE_US + HOUR_US, sums);
+    world.accounts.settle(&account, &[], LATE_US + HOUR_US, sums, 0);
     assert_eq!(world.accounts.used(&day).0, 1.0);
 }
 
@@ -195,7 +195,7 @@ async fn accounts_begin_with_what_the_store_has() {
     .await;
     let used = |period| world.accounts.used(&world.budget("", Meter::Requests, period, 0.0)).0;
     assert_eq!((used(Period::Day), used(Period::Month)), (1.0, 11.0));
-    assert_eq!(world.accounts.totals(), [], "these are of before");
+    assert_eq!(world.accounts.meters(), [], "these are of before");
 }
 
 #[tokio::test]

@@ -188,6 +188,7 @@ impl Node {
         if let Some(node) = config.limits.node_concurrency {
             invoker_limits.node = node;
         }
+        limit(&config, &mut invoker_limits)?;
         if let Some(span) = config.limits.keep_alive {
             invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
         }
@@ -266,6 +267,7 @@ impl Node {
             usage: work,
             ledger: ledger.clone(),
             spending: accounts,
+            meters: Arc::new(invoker.clone()),
             prices,
             limits: ControlLimits::default(),
         }));
@@ -392,6 +394,27 @@ fn log_limits(config: &Config) -> LogLimits {
         limits.function = function.as_bytes();
     }
     limits
+}
+
+/// What of the configuration bounds admission.
+fn limit(config: &Config, limits: &mut mayfly_invoker::Limits) -> anyhow::Result<()> {
+    let Config { limits: given, .. } = config;
+    limits.tenant = given.tenant_concurrency.unwrap_or(limits.tenant);
+    limits.wait = given.queue_wait.map_or(limits.wait, |span| span.as_duration());
+    limits.line = given.queue_length.unwrap_or(limits.line);
+    if let Some(oversell) = given.oversell {
+        anyhow::ensure!(
+            oversell.is_finite() && oversell > 0.0,
+            "`oversell` in the configuration's `[limits]` is a number above 0: how often the machine's \
+             memory and processors may be promised at once"
+        );
+        let system = rustix::system::sysinfo();
+        let memory = system.totalram as f64 * f64::from(system.mem_unit);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        limits.memory = (memory * oversell) as u64;
+        limits.cpu = (cores * oversell * 1000.0) as u64;
+    }
+    Ok(())
 }
 
 fn ledger_limits(config: &Config) -> LedgerLimits {

@@ -1,0 +1,265 @@
+use mayfly_state_api::suite::{app, function, revision, unused_tenant};
+use mayfly_types::ByteSize;
+use tokio::task::JoinHandle;
+
+use super::*;
+
+/// A function of a tenant.
+#[derive(Clone)]
+struct Calls {
+    admission: Arc<Admission>,
+    key: Key,
+    lane: Arc<Lane>,
+    config: FunctionConfig,
+}
+
+impl Calls {
+    fn enter(&self) -> JoinHandle<Result<Permit, Fault>> {
+        let it = self.clone();
+        tokio::spawn(async move { it.admission.enter(&it.key, &it.lane, &it.config).await })
+    }
+
+    async fn now(&self) -> Result<Permit, Fault> {
+        self.enter().await.unwrap()
+    }
+
+    /// Waits until so many are in line.
+    async fn in_line(&self, waiting: u32) {
+        while self.lane.now().1 != waiting {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// One that is in line.
+    async fn waits(&self) -> JoinHandle<Result<Permit, Fault>> {
+        let before = self.lane.now().1;
+        let waits = self.enter();
+        self.in_line(before + 1).await;
+        waits
+    }
+}
+
+struct World {
+    admission: Arc<Admission>,
+    tenants: std::sync::Mutex<std::collections::HashMap<TenantName, Arc<AtomicU32>>>,
+}
+
+impl World {
+    fn new(limits: Limits) -> Self {
+        Self { admission: Arc::new(Admission::new(limits)), tenants: Default::default() }
+    }
+
+    fn calls(&self, tenant: &TenantName, name: &str, concurrency: Option<u32>) -> Calls {
+        let app = app(tenant, "photos");
+        let config = FunctionConfig {
+            concurrency,
+            memory: ByteSize::mb(128),
+            cpu: 0.5,
+            ..revision(&app, name, "code").config().clone()
+        };
+        let running = Arc::clone(self.tenants.lock().unwrap().entry(tenant.clone()).or_default());
+        Calls {
+            admission: Arc::clone(&self.admission),
+            key: Arc::new((app, function(name))),
+            lane: Arc::new(Lane::new(running)),
+            config,
+        }
+    }
+}
+
+fn patient() -> Limits {
+    Limits { wait: Duration::from_secs(30), ..Limits::default() }
+}
+
+fn code(refused: Result<Permit, Fault>) -> FaultCode {
+    refused.unwrap_err().code
+}
+
+#[tokio::test]
+async fn who_finds_no_place_has_the_next_one_in_the_order_of_coming() {
+    let world = World::new(patient());
+    let calls = world.calls(&unused_tenant(), "a", Some(2));
+    let (first, second) = (calls.now().await.unwrap(), calls.now().await.unwrap());
+    let (third, fourth) = (calls.waits().await, calls.waits().await);
+    assert_eq!(calls.lane.now(), (2, 2));
+    drop(first);
+    let third = third.await.unwrap().unwrap();
+    assert!(!fourth.is_finished());
+    drop(second);
+    let _fourth = fourth.await.unwrap().unwrap();
+    drop(third);
+    assert_eq!(calls.lane.now(), (1, 0));
+    assert_eq!(world.admission.now(), (1, 0));
+}
+
+#[tokio::test]
+async fn nobody_goes_past_those_who_wait() {
+    let world = World::new(patient());
+    let calls = world.calls(&unused_tenant(), "a", Some(1));
+    let first = calls.now().await.unwrap();
+    let second = calls.waits().await;
+    let event = calls.admission.at_once(&calls.key, &calls.lane, &calls.config);
+    assert_eq!(code(event), FaultCode::TooManyRequests);
+    let third = calls.waits().await;
+    drop(first);
+    drop(second.await.unwrap().unwrap());
+    third.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_wait_is_held_to_and_one_that_would_be_longer_is_refused_at_once() {
+    let world = World::new(Limits { wait: Duration::from_millis(100), ..Limits::default() });
+    let calls = world.calls(&unused_tenant(), "a", Some(1));
+    let first = calls.now().await.unwrap();
+    let began = tokio::time::Instant::now();
+    assert_eq!(code(calls.now().await), FaultCode::TooManyRequests);
+    assert_eq!(began.elapsed(), Duration::from_millis(100));
+    assert_eq!(calls.lane.now(), (1, 0), "whoever was refused waits no more");
+    drop(first);
+    // An attempt takes 60 ms: the first in line waits so long, and a second would wait twice that.
+    calls.lane.takes_us.store(60_000, Ordering::Relaxed);
+    let _first = calls.now().await.unwrap();
+    let waits = calls.waits().await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(code(calls.now().await), FaultCode::TooManyRequests);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(code(waits.await.unwrap()), FaultCode::TooManyRequests);
+}
+
+#[tokio::test]
+async fn a_line_has_an_end() {
+    let world = World::new(Limits { line: 2, ..patient() });
+    let calls = world.calls(&unused_tenant(), "a", Some(1));
+    let _first = calls.now().await.unwrap();
+    let _waiting = [calls.waits().await, calls.waits().await];
+    assert_eq!(code(calls.now().await), FaultCode::TooManyRequests);
+}
+
+#[tokio::test]
+async fn who_leaves_the_line_keeps_no_place() {
+    let world = World::new(patient());
+    let calls = world.calls(&unused_tenant(), "a", Some(1));
+    let first = calls.now().await.unwrap();
+    let leaves = calls.waits().await;
+    let stays = calls.waits().await;
+    leaves.abort();
+    assert!(leaves.await.unwrap_err().is_cancelled());
+    assert_eq!(calls.lane.now(), (1, 1));
+    drop(first);
+    stays.await.unwrap().unwrap();
+    assert_eq!(world.admission.now(), (0, 0));
+    assert!(calls.now().await.is_ok());
+}
+
+/// Who is served, one after the other, as places of the node become free.
+async fn order(
+    first: Permit,
+    mut waiting: Vec<(&'static str, JoinHandle<Result<Permit, Fault>>)>,
+) -> Vec<&'static str> {
+    let (mut running, mut order) = (Some(first), Vec::new());
+    while !waiting.is_empty() {
+        drop(running.take());
+        let at = loop {
+            match waiting.iter().position(|(_, waits)| waits.is_finished()) {
+                Some(at) => break at,
+                None => tokio::task::yield_now().await,
+            }
+        };
+        let (name, served) = waiting.remove(at);
+        running = Some(served.await.unwrap().unwrap());
+        order.push(name);
+    }
+    order
+}
+
+#[tokio::test]
+async fn tenants_take_turns_and_in_each_of_them_functions() {
+    let world = World::new(Limits { node: 1, ..patient() });
+    let (one, other) = (unused_tenant(), unused_tenant());
+    let (storm, quiet) = (world.calls(&one, "storm", None), world.calls(&one, "quiet", None));
+    let theirs = world.calls(&other, "theirs", None);
+    let first = storm.now().await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        waiting.push(("storm", storm.waits().await));
+    }
+    waiting.push(("quiet", quiet.waits().await));
+    for _ in 0..2 {
+        waiting.push(("theirs", theirs.waits().await));
+    }
+    let served = order(first, waiting).await;
+    assert_eq!(served, ["storm", "theirs", "quiet", "theirs", "storm", "storm", "storm"]);
+}
+
+#[tokio::test]
+async fn a_function_at_its_limit_keeps_no_other_waiting() {
+    let world = World::new(Limits { node: 2, ..patient() });
+    let tenant = unused_tenant();
+    let (slow, other) = (world.calls(&tenant, "slow", Some(1)), world.calls(&tenant, "b", None));
+    let busy = slow.now().await.unwrap();
+    let waits = slow.waits().await;
+    for _ in 0..3 {
+        drop(other.now().await.unwrap());
+    }
+    assert!(!waits.is_finished());
+    drop(busy);
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_is_held_to_its_limit_over_all_its_functions() {
+    let world = World::new(Limits { tenant: 2, ..patient() });
+    let (one, other) = (unused_tenant(), unused_tenant());
+    let (a, b) = (world.calls(&one, "a", None), world.calls(&one, "b", None));
+    let (first, _second) = (a.now().await.unwrap(), b.now().await.unwrap());
+    let waits = a.waits().await;
+    assert!(world.calls(&other, "a", None).enter().await.unwrap().is_ok());
+    drop(first);
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn memory_and_processors_are_not_sold_beyond_what_there_is() {
+    for limits in [Limits { memory: 300 << 20, ..patient() }, Limits { cpu: 1_000, ..patient() }] {
+        let world = World::new(limits);
+        let calls = world.calls(&unused_tenant(), "a", None);
+        let (first, _second) = (calls.now().await.unwrap(), calls.now().await.unwrap());
+        let waits = calls.waits().await;
+        drop(first);
+        let third = waits.await.unwrap().unwrap();
+        let refused = calls.admission.at_once(&calls.key, &calls.lane, &calls.config);
+        assert_eq!(code(refused), FaultCode::Unavailable);
+        drop(third);
+        // What alone needs more than there is runs alone.
+        let mut large = world.calls(&unused_tenant(), "large", None);
+        (large.config.memory, large.config.cpu) = (ByteSize::mb(1_000), 9.0);
+        let waits = large.waits().await;
+        drop(_second);
+        waits.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_all_have_their_turn_and_never_more_than_may() {
+    let world = World::new(Limits { node: 5, ..patient() });
+    let tenants = [unused_tenant(), unused_tenant()];
+    let running = Arc::new(AtomicU32::new(0));
+    let mut tasks = Vec::new();
+    for i in 0..12 {
+        let calls = world.calls(&tenants[i % 2], &format!("f{}", i % 3), Some(2));
+        for _ in 0..40 {
+            let (calls, running) = (calls.clone(), Arc::clone(&running));
+            tasks.push(tokio::spawn(async move {
+                let permit = calls.now().await.unwrap();
+                assert!(running.fetch_add(1, Ordering::SeqCst) < 5);
+                tokio::task::yield_now().await;
+                running.fetch_sub(1, Ordering::SeqCst);
+                drop(permit);
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(world.admission.now(), (0, 0));
+}
