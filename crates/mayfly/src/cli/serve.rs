@@ -32,6 +32,9 @@ pub(crate) struct ServeArgs {
     /// How memory is put back after an invocation; for measuring
     #[arg(long, value_name = "SCHEME", hide = true)]
     pub(crate) js_reset: Option<JsReset>,
+    /// Write down no attempt; for measuring
+    #[arg(long, hide = true)]
+    pub(crate) no_ledger: bool,
 }
 
 /// How the `js` runtime finds the pages that an invocation wrote.

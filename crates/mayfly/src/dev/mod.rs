@@ -47,6 +47,7 @@ async fn develop(args: DevArgs) -> anyhow::Result<()> {
         mode: Mode::Dev(key.clone()),
         config: Config::default(),
         reset: None,
+        ledger: true,
     })
     .await?;
     std::fs::write(data.join(".gitignore"), "*\n").context("write .mayfly/.gitignore")?;

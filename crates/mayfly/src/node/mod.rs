@@ -5,6 +5,7 @@ mod processes;
 mod seal;
 mod serve;
 mod token;
+mod unwritten;
 mod user;
 
 use std::ffi::OsString;
@@ -28,7 +29,7 @@ use mayfly_runtime_api::{ChildCommand, Places};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_runtime_wasm::WasmRuntime;
 use mayfly_sandbox::Starter;
-use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, Ledger as _, LogStore};
+use mayfly_state_api::{ArtifactStore, ControlStore, InvocationQueue, Ledger, LogStore};
 use mayfly_state_embedded::{
     DataDir, FileArtifacts, Journal, Keys, LedgerLimits, LogLimits, OpenOptions, SegmentLogs,
     Store, Work,
@@ -109,6 +110,8 @@ pub(crate) struct NodeOptions {
     pub(crate) mode: Mode,
     pub(crate) config: Config,
     pub(crate) reset: Option<ResetScheme>,
+    /// Whether attempts are written down.
+    pub(crate) ledger: bool,
 }
 
 /// A running node.
@@ -127,7 +130,7 @@ pub(crate) struct Node {
     ready: Arc<AtomicBool>,
     invoker: Invoker,
     dispatcher: Dispatcher,
-    ledger: Arc<Journal>,
+    journal: Arc<Journal>,
     follower: Follower,
     servers: Vec<JoinHandle<()>>,
     drain: Duration,
@@ -137,7 +140,8 @@ pub(crate) struct Node {
 impl Node {
     /// Starts every part and returns when the node answers.
     pub(crate) async fn start(options: NodeOptions) -> anyhow::Result<Self> {
-        let NodeOptions { data, listener, admin, starter, mode, config, reset } = options;
+        let NodeOptions { data, listener, admin, starter, mode, config, reset, ledger: writes } =
+            options;
         raise_descriptors();
         let ingress = TcpListener::from_std(listener)?;
         let admin_listener = TcpListener::from_std(admin)?;
@@ -150,7 +154,11 @@ impl Node {
         let work = Arc::new(Work::open(&data)?);
         let queue: Arc<dyn InvocationQueue> = work.clone();
         let ledger = Journal::open(&data, work.clone(), THIS_NODE, ledger_limits(&config)).await?;
-        let ledger = Arc::new(ledger);
+        let journal = Arc::new(ledger);
+        let ledger: Arc<dyn Ledger> = match writes {
+            true => journal.clone(),
+            false => Arc::new(unwritten::NoLedger),
+        };
         let clock: Clock = Arc::new(now_us);
         let prices = config.prices.clone();
         let accounts = Accounts::load(work.as_ref(), clock.clone(), prices.clone())
@@ -327,7 +335,7 @@ impl Node {
             ready,
             invoker,
             dispatcher,
-            ledger,
+            journal,
             follower,
             servers,
             drain,
@@ -351,10 +359,10 @@ impl Node {
         }
         self.dispatcher.shutdown().await;
         self.follower.shutdown().await;
-        if let Err(error) = self.ledger.flush().await {
+        if let Err(error) = self.journal.flush().await {
             tracing::warn!(%error, "add up the last attempts; the next start does");
         }
-        self.ledger.close().await;
+        self.journal.close().await;
         if let Err(error) = self.logs.flush().await {
             tracing::warn!(%error, "write the last log lines");
         }

@@ -38,6 +38,7 @@ fn options(args: ServeArgs) -> anyhow::Result<NodeOptions> {
         mode: Mode::Serve,
         config,
         reset: args.js_reset.map(Into::into),
+        ledger: !args.no_ledger,
     })
 }
 

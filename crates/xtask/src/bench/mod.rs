@@ -1,5 +1,6 @@
 //! Measures: each a ratio against a yardstick of the same minute.
 
+mod async_accept;
 mod cores;
 mod deploy;
 mod doc;
@@ -7,6 +8,7 @@ mod first;
 mod hello;
 mod http;
 mod idle;
+mod ledger;
 mod load;
 mod machine;
 mod memory;
@@ -94,6 +96,8 @@ const ALL: &[Bench] = &[
     process_idle::BENCH,
     sandbox::BENCH,
     neighbour::BENCH,
+    ledger::BENCH,
+    async_accept::BENCH,
     soak::BENCH,
 ];
 

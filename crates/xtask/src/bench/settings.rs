@@ -94,7 +94,7 @@ impl Settings {
 fn release() -> anyhow::Result<PathBuf> {
     // One by one, because together they would share the features of their dependencies.
     run(cargo().args(["build", "--release", "--package", "mayfly"]))?;
-    for bare in ["bare-server", "bare-runtime-api"] {
+    for bare in ["bare-server", "bare-runtime-api", "bare-commits"] {
         run(cargo().args(["build", "--release", "--package", "xtask", "--bin", bare]))?;
     }
     let probe = ["build", "--release", "--package", "mayfly-sandbox", "--example", "sandbox-probe"];
@@ -107,7 +107,14 @@ fn development() -> anyhow::Result<PathBuf> {
     // Together and of the whole workspace, because that is what the tests have compiled already.
     let mut build = cargo();
     build.args(["build", "--workspace", "--bin", "mayfly", "--bin", "bare-server"]);
-    run(build.args(["--bin", "bare-runtime-api", "--example", "sandbox-probe"]))?;
+    run(build.args([
+        "--bin",
+        "bare-runtime-api",
+        "--bin",
+        "bare-commits",
+        "--example",
+        "sandbox-probe",
+    ]))?;
     Ok(target().join("debug"))
 }
 
