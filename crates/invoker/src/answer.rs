@@ -17,6 +17,9 @@ use crate::admission::Permit;
 use crate::functions::Function;
 use crate::invoker::Shared;
 
+/// More cores than a machine has.
+const MOST_CORES: u64 = 4_096;
+
 /// What an attempt came to.
 #[derive(Debug)]
 pub(crate) struct Settled {
@@ -49,6 +52,9 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Counts what it came to. When this returns, the ledger has it, unless somebody else writes it there.
     pub(crate) fn settle(mut self, outcome: &Outcome) {
+        // A process tells its own time, and may say anything.
+        let cpu_us = outcome.cpu_us.min(outcome.wall_us.saturating_mul(MOST_CORES));
+        let outcome = &Outcome { cpu_us, ..outcome.clone() };
         let function = Arc::clone(&self.function);
         let revision = &function.revision;
         debug!(

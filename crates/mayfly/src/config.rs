@@ -96,6 +96,8 @@ pub(crate) struct Logs {
     pub(crate) total: Option<ByteSize>,
     /// One function.
     pub(crate) function: Option<ByteSize>,
+    /// Most lines per second of one function, over some seconds.
+    pub(crate) rate: Option<u32>,
 }
 
 /// How much of the records of attempts is kept once they were added up.

@@ -1,7 +1,7 @@
 //! Logs of functions.
 
 use async_trait::async_trait;
-use mayfly_types::{AppKey, FunctionName, InvocationId};
+use mayfly_types::{AppKey, FunctionName, InvocationId, LogLevel};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -58,12 +58,60 @@ pub struct LogQuery {
     /// No line older than this, in UTC microseconds since 1970.
     #[serde(default)]
     pub since_us: Option<i64>,
+    /// No line of this time or newer, in UTC microseconds since 1970.
+    #[serde(default)]
+    pub until_us: Option<i64>,
+    /// Only lines of this level or a graver one.
+    #[serde(default)]
+    pub level: Option<LogLevel>,
+    /// Only lines whose message holds this text, in capitals or not.
+    #[serde(default)]
+    pub text: Option<String>,
     /// Only lines after this position, as a former answer gave it. A position from the future, as
     /// after logs were deleted, reads nothing and leads to the present one.
     #[serde(default)]
     pub after: Option<u64>,
     /// At most this many: the newest where `after` is absent, the next ones where it is given.
     pub limit: usize,
+}
+
+impl LogQuery {
+    /// The newest lines of an app, at most so many.
+    pub fn newest(app: AppKey, limit: usize) -> Self {
+        Self {
+            app,
+            function: None,
+            invocation: None,
+            since_us: None,
+            until_us: None,
+            level: None,
+            text: None,
+            after: None,
+            limit,
+        }
+    }
+
+    /// Whether a line of the app and function is wanted, by all else that it says.
+    pub fn wants(
+        &self,
+        time_us: i64,
+        invocation: Option<InvocationId>,
+        level: &str,
+        message: &str,
+    ) -> bool {
+        self.since_us.is_none_or(|since_us| time_us >= since_us)
+            && self.until_us.is_none_or(|until_us| time_us < until_us)
+            && (self.invocation.is_none() || self.invocation == invocation)
+            // A level that nobody knows is shown rather than hidden.
+            && self.level.is_none_or(|least| level.parse().map_or(true, |level: LogLevel| level >= least))
+            && self.text.as_ref().is_none_or(|text| holds(message, text))
+    }
+}
+
+/// Whether a text holds another, in ASCII capitals or not.
+fn holds(message: &str, text: &str) -> bool {
+    let (message, text) = (message.as_bytes(), text.as_bytes());
+    text.is_empty() || message.windows(text.len()).any(|part| part.eq_ignore_ascii_case(text))
 }
 
 /// Keeps the lines of functions in bounded space. The tail that was not yet flushed is lost with

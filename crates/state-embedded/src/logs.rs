@@ -5,6 +5,7 @@
 //! themselves.
 
 mod queue;
+mod rate;
 mod read;
 mod shelf;
 
@@ -33,11 +34,13 @@ pub struct LogLimits {
     pub segment: u64,
     /// Lines in memory that wait to be written; one function may hold a quarter of it.
     pub queue: usize,
+    /// Most lines per second of one function, over some seconds.
+    pub rate: u32,
 }
 
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { total: 64 << 20, function: 16 << 20, segment: 4 << 20, queue: 8 << 20 }
+        Self { total: 64 << 20, function: 16 << 20, segment: 4 << 20, queue: 8 << 20, rate: 5_000 }
     }
 }
 
@@ -60,7 +63,7 @@ impl SegmentLogs {
         let root = data.logs();
         let shelf = Shelf::open(&root, limits, data.now_us());
         let mut shelf = shelf.map_err(OpenError::io("read", &root))?;
-        let queue = Arc::new(Queue::new(limits.queue));
+        let queue = Arc::new(Queue::new(limits.queue, limits.rate));
         let (told, position) = watch::channel(shelf.end());
         let (waiting, data) = (queue.clone(), data.clone());
         let thread = thread::Builder::new().name("mayfly-logs".into());

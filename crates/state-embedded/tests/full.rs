@@ -144,14 +144,7 @@ async fn a_full_disk_loses_lines_and_says_how_many() {
     std::fs::remove_file(&filler).unwrap();
     logs.append(line(20));
     logs.flush().await.unwrap();
-    let query = mayfly_state_api::LogQuery {
-        app: app.clone(),
-        function: None,
-        invocation: None,
-        since_us: None,
-        after: None,
-        limit: 100,
-    };
+    let query = mayfly_state_api::LogQuery::newest(app.clone(), 100);
     let (lines, _) = logs.query(query).await.unwrap();
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert_eq!(lines[1].message.len(), 20);

@@ -6,6 +6,7 @@
 mod fault;
 mod function;
 mod ids;
+mod level;
 mod names;
 mod outcome;
 mod release;
@@ -18,6 +19,7 @@ pub use function::{
     RuntimeKind, WrittenLimits,
 };
 pub use ids::{Digest, InvocationId, OperationId, ParseDigestError};
+pub use level::LogLevel;
 pub use names::{AccountId, AppKey, AppName, FunctionName, FunctionPath, NameError, TenantName};
 pub use outcome::{Outcome, OutcomeStatus};
 pub use release::{Live, LiveError, ReleaseNumber, Route};

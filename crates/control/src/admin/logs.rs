@@ -8,7 +8,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use mayfly_control_api::Caller;
 use mayfly_state_api::{LogLine, LogQuery};
-use mayfly_types::{AppKey, AppName, FunctionName, InvocationId};
+use mayfly_types::{AppKey, AppName, FunctionName, InvocationId, LogLevel};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -29,6 +29,9 @@ pub(super) struct Filter {
     function: Option<FunctionName>,
     invocation: Option<InvocationId>,
     since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    level: Option<LogLevel>,
+    text: Option<String>,
     after: Option<u64>,
     limit: Option<usize>,
     wait_ms: Option<u64>,
@@ -52,6 +55,12 @@ pub(super) struct Lines {
         ("invocation" = Option<String>, Query, description = "Of this invocation alone"),
         ("since" = Option<String>, Query, format = DateTime,
             description = "None older than this time of RFC 3339"),
+        ("until" = Option<String>, Query, format = DateTime,
+            description = "Only those before this time of RFC 3339"),
+        ("level" = Option<String>, Query,
+            description = "Of this level or a graver one: `debug`, `info`, `warn`, `error`"),
+        ("text" = Option<String>, Query,
+            description = "Only those that hold this text, in capitals or not"),
         ("after" = Option<u64>, Query, description = "Only after this position"),
         ("limit" = Option<usize>, Query, description = "At most so many: 100, at most 10000"),
         ("wait_ms" = Option<u64>, Query,
@@ -70,6 +79,9 @@ pub(super) async fn read(
         function: filter.function,
         invocation: filter.invocation,
         since_us: filter.since.map(Timestamp::as_microsecond),
+        until_us: filter.until.map(Timestamp::as_microsecond),
+        level: filter.level,
+        text: filter.text,
         after: filter.after,
         limit: filter.limit.unwrap_or(LINES).clamp(1, MOST_LINES),
     };

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Zoned};
 use mayfly_state_api::LogLine;
-use mayfly_types::{AppName, FunctionName, FunctionPath, InvocationId};
+use mayfly_types::{AppName, FunctionName, FunctionPath, InvocationId, LogLevel};
 
 use super::Failure;
 use super::context::{Context, Here};
@@ -35,6 +35,7 @@ const BATCH: usize = 1000;
 #[command(after_help = "Examples:\n  \
     mayfly logs -f                    this directory's app, as it writes\n  \
     mayfly logs photos --since 10m    all functions of the app `photos`\n  \
+    mayfly logs photos --level error --grep 'order 7'\n  \
     mayfly logs photos/thumbnail --format json | jq .message")]
 pub(crate) struct LogsArgs {
     /// APP/FUNCTION, FUNCTION in its app's directory, or APP
@@ -46,6 +47,15 @@ pub(crate) struct LogsArgs {
     /// Only lines since then: 30s, 10m, 2h, 1d, or a time
     #[arg(long, value_name = "WHEN")]
     since: Option<Since>,
+    /// Only lines before then
+    #[arg(long, value_name = "WHEN")]
+    until: Option<Since>,
+    /// Only lines of this level or a graver one: debug, info, warn, error
+    #[arg(long, value_name = "LEVEL")]
+    level: Option<LogLevel>,
+    /// Only lines that hold this text, in capitals or not
+    #[arg(long, short, value_name = "TEXT")]
+    grep: Option<String>,
     /// Only lines of one invocation, as x-mayfly-invocation-id names it
     #[arg(long, value_name = "ID")]
     invocation: Option<InvocationId>,
@@ -81,6 +91,9 @@ pub(super) fn run(context: &Context<'_>, args: LogsArgs) -> Result<(), Failure> 
         function,
         invocation: args.invocation,
         since: args.since.map(|since| since.time(Timestamp::now())),
+        until: args.until.map(|until| until.time(Timestamp::now())),
+        level: args.level,
+        text: args.grep,
         limit: args.limit.into(),
         ..LogsQuery::default()
     };

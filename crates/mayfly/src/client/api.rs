@@ -10,7 +10,9 @@ use mayfly_control_api::{
     AppSummary, DeployRequest, Deployed, FunctionDetail, ReleaseSummary, SecretSummary,
 };
 use mayfly_state_api::LogLine;
-use mayfly_types::{AppName, Digest, FunctionName, InvocationId, Live, OperationId, ReleaseNumber};
+use mayfly_types::{
+    AppName, Digest, FunctionName, InvocationId, Live, LogLevel, OperationId, ReleaseNumber,
+};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,12 @@ pub(crate) struct LogsQuery {
     pub(crate) invocation: Option<InvocationId>,
     /// No line older than this.
     pub(crate) since: Option<Timestamp>,
+    /// Only lines before this.
+    pub(crate) until: Option<Timestamp>,
+    /// Only lines of this level or a graver one.
+    pub(crate) level: Option<LogLevel>,
+    /// Only lines that hold this text.
+    pub(crate) text: Option<String>,
     /// Only lines after this position.
     pub(crate) after: Option<u64>,
     /// At most this many.
@@ -272,6 +280,10 @@ impl Client {
         add("function", query.function.as_ref().map(ToString::to_string));
         add("invocation", query.invocation.as_ref().map(ToString::to_string));
         add("since", query.since.as_ref().map(ToString::to_string));
+        add("until", query.until.as_ref().map(ToString::to_string));
+        add("level", query.level.map(|level| level.as_str().to_owned()));
+        let text = query.text.as_deref().map(|text| utf8_percent_encode(text, NON_ALPHANUMERIC));
+        add("text", text.map(|text| text.to_string()));
         add("after", query.after.as_ref().map(ToString::to_string));
         add("wait_ms", query.wait.map(|wait| wait.as_millis().to_string()));
         let answer_within = Duration::from_secs(30) + query.wait.unwrap_or_default();

@@ -218,8 +218,7 @@ impl Session<'_> {
 }
 
 async fn follow_logs(control: Arc<dyn mayfly_control_api::Control>, caller: Caller, app: AppKey) {
-    let mut query =
-        LogQuery { app, function: None, invocation: None, since_us: None, after: None, limit: 0 };
+    let mut query = LogQuery::newest(app, 0);
     // The position of now: what earlier sessions wrote is not shown again.
     if let Ok((_, position)) = control.logs(&caller, query.clone(), None).await {
         query.after = Some(position);

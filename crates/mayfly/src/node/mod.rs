@@ -401,6 +401,7 @@ fn log_limits(config: &Config) -> LogLimits {
     if let Some(function) = config.logs.function {
         limits.function = function.as_bytes();
     }
+    limits.rate = config.logs.rate.unwrap_or(limits.rate);
     limits
 }
 

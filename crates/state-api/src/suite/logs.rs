@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mayfly_types::{AppKey, InvocationId, TenantName};
+use mayfly_types::{AppKey, InvocationId, LogLevel, TenantName};
 
 use super::{Faulty, Plan, function, until_answered, unused_tenant};
 use crate::{LogLine, LogQuery, LogStore};
@@ -19,6 +19,7 @@ macro_rules! log_suite {
             the_next_lines_come_after_a_position
             a_follower_gets_every_line_once
             a_query_narrows_by_function_invocation_and_time
+            a_query_narrows_by_level_and_text
             apps_do_not_see_each_others_lines
             the_position_rises_when_lines_can_be_read
             a_position_from_the_future_leads_back_to_the_present
@@ -64,7 +65,7 @@ fn line(app: &AppKey, message: &str) -> LogLine {
 
 fn query(app: &AppKey, limit: usize) -> LogQuery {
     let app = app.clone();
-    LogQuery { app, function: None, invocation: None, since_us: None, after: None, limit }
+    LogQuery::newest(app, limit)
 }
 
 fn append(store: &dyn LogStore, app: &AppKey, numbers: std::ops::Range<usize>) {
@@ -171,6 +172,34 @@ pub async fn a_query_narrows_by_function_invocation_and_time(store: &dyn LogStor
     assert_eq!(messages(store, newest).await, ["36"]);
     let other = LogQuery { invocation: Some(InvocationId::new()), ..first };
     assert!(messages(store, other).await.is_empty());
+}
+
+/// And by an end.
+pub async fn a_query_narrows_by_level_and_text(store: &dyn LogStore) {
+    let app = app();
+    for (i, level) in ["debug", "info", "warn", "error", "loud"].into_iter().enumerate() {
+        let message = format!("{{\"event\":\"Order {i} failed\"}} ü");
+        let (time_us, level) = (i as i64, level.to_owned());
+        store.append(LogLine { time_us, level, ..line(&app, &message) });
+    }
+    let found = async |narrow: &dyn Fn(&mut LogQuery)| {
+        let mut query = query(&app, 100);
+        narrow(&mut query);
+        let found = messages(store, query).await;
+        found.iter().map(|message| message[16..17].to_owned()).collect::<Vec<_>>().concat()
+    };
+    // A level that nobody knows is not hidden.
+    assert_eq!(found(&|query| query.level = Some(LogLevel::Warn)).await, "234");
+    assert_eq!(found(&|query| query.level = Some(LogLevel::Debug)).await, "01234");
+    assert_eq!(found(&|query| query.text = Some("order 3 FAIL".into())).await, "3");
+    assert_eq!(found(&|query| query.text = Some("} ü".into())).await, "01234");
+    assert_eq!(found(&|query| query.text = Some("order 9".into())).await, "");
+    assert_eq!(found(&|query| query.until_us = Some(2)).await, "01");
+    let both = |query: &mut LogQuery| {
+        (query.level, query.text) = (Some(LogLevel::Info), Some("order".into()));
+        (query.since_us, query.until_us) = (Some(2), Some(4));
+    };
+    assert_eq!(found(&both).await, "23");
 }
 
 /// Of one tenant or of two.

@@ -23,6 +23,7 @@ macro_rules! usage_suite {
             rows_are_told_apart_by_what_was_asked
             any_span_of_time_is_added_up_exactly
             tenants_do_not_see_each_others_usage
+            a_number_that_makes_no_sense_keeps_no_other_from_being_counted
             an_attempt_of_an_event_is_counted_with_its_end
             usage_stays_when_an_app_is_deleted
             totals_are_of_all_tenants_by_function
@@ -231,6 +232,28 @@ where
     }
     let nobody = whole(&unused_tenant(), UsageBy::default());
     assert_eq!(store.usage(&nobody).await, Ok(Vec::new()));
+}
+
+/// However often it comes.
+pub async fn a_number_that_makes_no_sense_keeps_no_other_from_being_counted<S>(
+    store: &S,
+    _clock: &TestClock,
+) where
+    S: UsageStore + InvocationQueue,
+{
+    let app = app(&unused_tenant(), "photos");
+    let mut journal = Journal::new();
+    let absurd = Sums { attempts: 1, cpu_us: u64::MAX, ..Sums::default() };
+    for minute in 0..10 {
+        let row = (NOON_US + minute % 3 * MINUTE_US, payer(&app, "a", ""), absurd);
+        journal.roll(store, vec![row.clone(), row]).await;
+    }
+    for by in [UsageBy::default(), by_time(Span::Minute)] {
+        let rows = store.usage(&whole(&app.tenant, by)).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.sums.attempts).sum::<u64>(), 20);
+        assert!(rows.iter().all(|row| row.sums.cpu_us > 1 << 60));
+    }
+    assert!(store.totals(NOON_US).await.is_ok());
 }
 
 /// Once, however often its end is told, and for whoever sent it.

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use mayfly_state_api::{Error, LogLine};
 use mayfly_types::{AppKey, FunctionName};
 use tokio::sync::oneshot;
 
+use super::rate::Rates;
 use super::{Owner, Snapshot};
 
 /// What a line costs beside its message, in bytes.
@@ -32,12 +34,12 @@ pub(crate) struct Taken {
     pub(crate) closed: bool,
 }
 
-#[derive(Default)]
 struct Waiting {
     taken: Taken,
     bytes: usize,
     /// What each function holds of `bytes`.
     shares: HashMap<Owner, usize>,
+    rates: Rates,
 }
 
 /// Bounded in bytes, with a share for each function, so that one that floods loses its own lines.
@@ -48,8 +50,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { waiting: Mutex::default(), wake: Condvar::new(), limit }
+    /// A queue of so many bytes, of which each function fills at most so many lines per second.
+    pub(crate) fn new(limit: usize, rate: u32) -> Self {
+        let (taken, shares) = (Taken::default(), HashMap::new());
+        let waiting = Waiting { taken, bytes: 0, shares, rates: Rates::new(rate) };
+        Self { waiting: Mutex::new(waiting), wake: Condvar::new(), limit }
     }
 
     /// Takes a line, or counts it as lost.
@@ -58,7 +63,8 @@ impl Queue {
         let bytes = line.message.len() + OVERHEAD;
         let mut waiting = self.lock();
         let share = waiting.shares.get(&owner).copied().unwrap_or(0) + bytes;
-        if share > self.limit / 4 || waiting.bytes + bytes > self.limit {
+        let admitted = waiting.rates.admit(&owner, Instant::now());
+        if !admitted || share > self.limit / 4 || waiting.bytes + bytes > self.limit {
             *waiting.taken.lost.entry(owner).or_default() += 1;
         } else {
             waiting.shares.insert(owner, share);
@@ -88,7 +94,9 @@ impl Queue {
         };
         let waiting = self.wake.wait_while(self.lock(), nothing);
         let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *waiting).taken
+        waiting.bytes = 0;
+        waiting.shares.clear();
+        std::mem::take(&mut waiting.taken)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {

@@ -166,8 +166,7 @@ fn parse(query: &LogQuery, line: &[u8]) -> Option<Record> {
 }
 
 fn fits(query: &LogQuery, record: &Record) -> bool {
-    query.since_us.is_none_or(|since_us| record.time_us >= since_us)
-        && (query.invocation.is_none() || query.invocation == record.invocation)
+    query.wants(record.time_us, record.invocation, &record.level, &record.message)
 }
 
 fn restore(query: &LogQuery, source: &Source, record: Record) -> LogLine {

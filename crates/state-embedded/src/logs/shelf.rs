@@ -394,7 +394,8 @@ fn mend(file: &mut File) -> io::Result<u64> {
 fn lost_line(position: u64, time_us: i64, count: u64) -> Record {
     let (lines, were, they) =
         if count == 1 { ("line", "was", "it") } else { ("lines", "were", "they") };
-    let message = format!("{count} {lines} {were} dropped here: {they} could not be kept in time");
+    let message =
+        format!("{count} {lines} {were} dropped here: {they} came faster than lines are kept");
     Record { position, time_us, invocation: None, level: "warn".into(), message }
 }
 

@@ -9,8 +9,13 @@ use mayfly_types::TenantName;
 use super::*;
 use crate::OpenOptions;
 
-const SMALL: LogLimits =
-    LogLimits { total: 64 << 10, function: 16 << 10, segment: 4 << 10, queue: 1 << 20 };
+const SMALL: LogLimits = LogLimits {
+    total: 64 << 10,
+    function: 16 << 10,
+    segment: 4 << 10,
+    queue: 1 << 20,
+    rate: u32::MAX,
+};
 
 fn open(dir: &Path, limits: LogLimits) -> SegmentLogs {
     SegmentLogs::open(&DataDir::open(dir, OpenOptions::default()).unwrap(), limits).unwrap()
@@ -32,14 +37,7 @@ fn line(app: &str, name: &str, message: impl Into<String>) -> LogLine {
 }
 
 async fn query(logs: &SegmentLogs, app: &str, after: Option<u64>) -> (Vec<String>, u64) {
-    let query = LogQuery {
-        app: key(app),
-        function: None,
-        invocation: None,
-        since_us: None,
-        after,
-        limit: usize::MAX,
-    };
+    let query = LogQuery { after, ..LogQuery::newest(key(app), usize::MAX) };
     let (lines, position) = logs.query(query).await.unwrap();
     (lines.into_iter().map(|line| line.message).collect(), position)
 }
@@ -170,7 +168,7 @@ async fn all_functions_together_keep_the_total_and_each_keeps_its_newest_lines()
 
 #[test]
 fn a_queue_that_is_full_counts_what_each_function_lost() {
-    let queue = Queue::new(40_000);
+    let queue = Queue::new(40_000, u32::MAX);
     for _ in 0..1_000 {
         queue.push(line("loud", "flood", "x".repeat(100)));
     }
@@ -193,14 +191,7 @@ fn lost_lines_are_told_in_the_place_of_the_function_that_lost_them() {
     let mut shelf = Shelf::open(dir.path(), SMALL, 7).unwrap();
     let flood = (key("loud"), function("flood"));
     shelf.write(vec![line("loud", "flood", "kept")], BTreeMap::from([(flood, 12)]), 99);
-    let all = LogQuery {
-        app: key("loud"),
-        function: None,
-        invocation: None,
-        since_us: None,
-        after: None,
-        limit: 10,
-    };
+    let all = LogQuery::newest(key("loud"), 10);
     let (lines, _) = read::read(&all, shelf.snapshot(&key("loud"), None)).unwrap();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1].function, function("flood"));

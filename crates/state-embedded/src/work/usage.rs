@@ -11,6 +11,10 @@ use super::commands::execute;
 use crate::sqlite::failure::Step;
 use crate::sqlite::rows::{all, integer, number, parsed};
 
+/// Most of a sum. Two of them can be added, and so can those of a thousand years: a number that makes no sense must
+/// not keep others from being counted.
+const FULL: i64 = i64::MAX / 4;
+
 pub(crate) fn roll(database: &Connection, roll: &Roll) -> Step<u64> {
     let at = rolled(database, &roll.source)?;
     if at != roll.from {
@@ -41,15 +45,16 @@ pub(crate) fn add(database: &Connection, time_us: i64, payer: &Payer, sums: Sums
             platform_faults = platform_faults + excluded.platform_faults,
             caller_faults = caller_faults + excluded.caller_faults,
             cold = cold + excluded.cold,
-            billed_ms = billed_ms + excluded.billed_ms,
-            mb_ms = mb_ms + excluded.mb_ms,
-            cpu_us = cpu_us + excluded.cpu_us,
-            init_us = init_us + excluded.init_us,
-            bytes_in = bytes_in + excluded.bytes_in,
-            bytes_out = bytes_out + excluded.bytes_out";
+            billed_ms = min(billed_ms + excluded.billed_ms, ?15),
+            mb_ms = min(mb_ms + excluded.mb_ms, ?15),
+            cpu_us = min(cpu_us + excluded.cpu_us, ?15),
+            init_us = min(init_us + excluded.init_us, ?15),
+            bytes_in = min(bytes_in + excluded.bytes_in, ?15),
+            bytes_out = min(bytes_out + excluded.bytes_out, ?15)";
     for span in Span::ALL {
         let key = [of, span as i64, span.start(time_us)];
-        let row = key.into_iter().chain(sums.to_array().map(integer));
+        let numbers = sums.to_array().map(|number| integer(number).min(FULL));
+        let row = key.into_iter().chain(numbers).chain([FULL]);
         database.prepare_cached(sql)?.execute(params_from_iter(row))?;
     }
     Ok(())
@@ -72,9 +77,19 @@ fn payer_number(database: &Connection, payer: &Payer) -> Step<i64> {
 /// What a row is known by, in the order in which rows are told.
 type Key = (Option<i64>, Option<AppName>, Option<FunctionName>, Option<String>);
 
-/// The columns of sums, added up.
-const SUMMED: &str = "sum(attempts), sum(function_faults), sum(platform_faults), sum(caller_faults),
-    sum(cold), sum(billed_ms), sum(mb_ms), sum(cpu_us), sum(init_us), sum(bytes_in), sum(bytes_out)";
+/// The columns of sums, added up. `sum` fails where numbers that make no sense overflow; `total` does not, and is
+/// exact up to 2^53.
+const SUMMED: &str = "CAST(total(attempts) AS INTEGER),
+    CAST(total(function_faults) AS INTEGER),
+    CAST(total(platform_faults) AS INTEGER),
+    CAST(total(caller_faults) AS INTEGER),
+    CAST(total(cold) AS INTEGER),
+    CAST(total(billed_ms) AS INTEGER),
+    CAST(total(mb_ms) AS INTEGER),
+    CAST(total(cpu_us) AS INTEGER),
+    CAST(total(init_us) AS INTEGER),
+    CAST(total(bytes_in) AS INTEGER),
+    CAST(total(bytes_out) AS INTEGER)";
 
 pub(crate) fn usage(database: &Connection, query: &UsageQuery) -> Step<Vec<UsageRow>> {
     let UsageQuery { tenant, app, function, from_us, until_us, by } = query;
