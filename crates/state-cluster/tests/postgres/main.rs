@@ -5,6 +5,6 @@
 mod failures;
 mod news;
 mod opening;
-mod queue_nodes;
 mod server;
 mod suite;
+mod work_nodes;
