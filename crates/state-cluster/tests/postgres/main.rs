@@ -7,4 +7,5 @@ mod news;
 mod opening;
 mod server;
 mod suite;
+mod usage_nodes;
 mod work_nodes;
