@@ -4,13 +4,14 @@ mod commands;
 mod follow;
 mod operations;
 mod queries;
+mod tenants;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use async_trait::async_trait;
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Changes, ControlStore, Error, NewRelease, ReleaseRecord, SecretRecord,
-    TenantRecord, TokenRecord, VersionRecord,
+    AliasRecord, AppRecord, BudgetKey, BudgetRecord, Changes, ControlStore, Error, NewRelease,
+    ReleaseRecord, SecretRecord, TenantRecord, TokenRecord, VersionRecord,
 };
 use mayfly_types::{
     AppKey, AppName, Digest, FunctionName, Live, OperationId, ReleaseNumber, RevisionId, TenantName,
@@ -48,7 +49,7 @@ impl Store {
     pub async fn open(database: &Database) -> Result<Self, OpenError> {
         let name = &TenantName::fallback();
         let prepare = |tx: Tx, now_us| async move {
-            let work = || commands::create_tenant(&tx, name, now_us);
+            let work = || tenants::create_tenant(&tx, name, now_us);
             let (made, version) =
                 operations::carry_out(&tx, "create a tenant", None, now_us, work).await?;
             made?;
@@ -107,12 +108,51 @@ impl Store {
 #[async_trait]
 impl ControlStore for Store {
     async fn create_tenant(&self, name: &TenantName) -> Result<TenantRecord, Error> {
-        let work = |tx, now_us| async move { commands::create_tenant(&tx, name, now_us).await };
+        let work = |tx, now_us| async move { tenants::create_tenant(&tx, name, now_us).await };
         self.command("create a tenant", None, work).await
     }
 
     async fn tenants(&self) -> Result<Vec<TenantRecord>, Error> {
         self.database.read(|db| async move { queries::tenants(&db).await }).await
+    }
+
+    async fn tenant(&self, name: &TenantName) -> Result<Option<TenantRecord>, Error> {
+        self.database.read(|db| async move { queries::tenant(&db, name).await }).await
+    }
+
+    async fn set_suspended(
+        &self,
+        op: OperationId,
+        name: &TenantName,
+        suspended: bool,
+    ) -> Result<TenantRecord, Error> {
+        let work = |tx, _| async move { tenants::set_suspended(&tx, name, suspended).await };
+        self.command("suspend a tenant", Some((name, op)), work).await
+    }
+
+    async fn delete_tenant(&self, op: OperationId, name: &TenantName) -> Result<(), Error> {
+        let work = |tx, _| async move { tenants::delete_tenant(&tx, name).await };
+        self.command("delete a tenant", Some((name, op)), work).await
+    }
+
+    async fn put_budget(&self, op: OperationId, budget: BudgetRecord) -> Result<(), Error> {
+        let budget = &budget;
+        let work = |tx, _| async move { tenants::put_budget(&tx, budget).await };
+        self.command("put a budget", Some((&budget.tenant, op)), work).await
+    }
+
+    async fn delete_budget(
+        &self,
+        op: OperationId,
+        tenant: &TenantName,
+        key: &BudgetKey,
+    ) -> Result<(), Error> {
+        let work = |tx, _| async move { tenants::delete_budget(&tx, tenant, key).await };
+        self.command("delete a budget", Some((tenant, op)), work).await
+    }
+
+    async fn budgets(&self, tenant: &TenantName) -> Result<Vec<BudgetRecord>, Error> {
+        self.database.read(|db| async move { queries::budgets(&db, tenant).await }).await
     }
 
     async fn create_release(

@@ -5,8 +5,8 @@
 
 mod control;
 mod database;
-mod queue;
+mod work;
 
 pub use control::Store;
 pub use database::{Clock, Database, OpenError, Options};
-pub use queue::Queue;
+pub use work::Work;

@@ -1,32 +1,16 @@
 //! What commands do, inside a transaction that has the store's row locked.
 
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Error, NewRelease, ReleaseRecord, SecretRecord, TenantRecord,
-    TokenRecord, VersionRecord,
+    AliasRecord, AppRecord, Error, NewRelease, ReleaseRecord, SecretRecord, TokenRecord,
+    VersionRecord,
 };
-use mayfly_types::{AccountId, AppKey, FunctionName, Live, ReleaseNumber, RevisionId, TenantName};
+use mayfly_types::{AppKey, FunctionName, Live, ReleaseNumber, RevisionId, TenantName};
 
 use super::queries;
+use super::tenants::require_tenant;
 use crate::database::Tx;
 use crate::database::failure::{Failure, Step, not_found};
-use crate::database::rows::{Params, execute, first, integer, number, one};
-
-pub(super) async fn create_tenant(tx: &Tx, name: &TenantName, now_us: i64) -> Step<TenantRecord> {
-    if let Some(tenant) = queries::tenant(tx, name).await? {
-        return Ok(tenant);
-    }
-    let taken = "SELECT EXISTS (SELECT 1 FROM tenants WHERE account = $1)";
-    let account = loop {
-        let account = random_account()?;
-        let text = account.to_string();
-        if !one(tx, taken, &[&text], |row| Ok(row.try_get::<_, bool>(0)?)).await? {
-            break account;
-        }
-    };
-    let sql = "INSERT INTO tenants (name, account, created_us) VALUES ($1, $2, $3)";
-    execute(tx, sql, &[&name.as_str(), &account.to_string(), &now_us]).await?;
-    Ok(TenantRecord { name: name.clone(), account, created_us: now_us })
-}
+use crate::database::rows::{Params, execute, integer, number, one};
 
 pub(super) async fn create_release(tx: &Tx, new: &NewRelease, now_us: i64) -> Step<ReleaseRecord> {
     let (tenant, name) = key(&new.app);
@@ -197,11 +181,12 @@ pub(super) async fn put_token(tx: &Tx, token: &TokenRecord) -> Step<()> {
         let text = "this token is already stored under another name";
         return Err(Error::Conflict(text.into()).into());
     }
-    let sql = "INSERT INTO tokens (tenant, name, hash, created_us) VALUES ($1, $2, $3, $4)
+    let sql =
+        "INSERT INTO tokens (tenant, name, hash, role, created_us) VALUES ($1, $2, $3, $4, $5)
         ON CONFLICT (tenant, name) DO UPDATE
-        SET hash = excluded.hash, created_us = excluded.created_us";
-    let (tenant, hash) = (token.tenant.as_str(), token.hash.to_string());
-    execute(tx, sql, &[&tenant, &token.name, &hash, &token.created_us]).await?;
+        SET hash = excluded.hash, role = excluded.role, created_us = excluded.created_us";
+    let (tenant, hash, role) = (token.tenant.as_str(), token.hash.to_string(), token.role.as_str());
+    execute(tx, sql, &[&tenant, &token.name, &hash, &role, &token.created_us]).await?;
     Ok(())
 }
 
@@ -213,12 +198,10 @@ pub(super) async fn delete_token(tx: &Tx, tenant: &TenantName, name: &str) -> St
     }
 }
 
-/// Raises the store's version and marks the app as changed in it. Other nodes hear of it with the commit.
+/// Raises the store's version and marks the app as changed in it.
 async fn touch(tx: &Tx, app: &AppKey) -> Step<()> {
     require_tenant(tx, &app.tenant).await?;
-    let sql = "UPDATE store SET version = version + 1
-        RETURNING version, pg_notify(current_schema()::text, '')";
-    let version: i64 = one(tx, sql, &[], |row| Ok(row.try_get(0)?)).await?;
+    let version = next_version(tx).await?;
     let sql = "INSERT INTO app_names (tenant, app, newest_release, changed)
         VALUES ($1, $2, 0, $3) ON CONFLICT (tenant, app) DO UPDATE
         SET changed = excluded.changed";
@@ -227,10 +210,11 @@ async fn touch(tx: &Tx, app: &AppKey) -> Step<()> {
     Ok(())
 }
 
-async fn require_tenant(tx: &Tx, tenant: &TenantName) -> Step<()> {
-    let sql = "SELECT 1 FROM tenants WHERE name = $1";
-    let found = first(tx, sql, &[&tenant.as_str()], |_| Ok(())).await?;
-    found.ok_or_else(|| not_found(format!("tenant {tenant}")))
+/// Raises the store's version. Other nodes hear of it with the commit.
+pub(super) async fn next_version(tx: &Tx) -> Step<i64> {
+    let sql = "UPDATE store SET version = version + 1
+        RETURNING version, pg_notify(current_schema()::text, '')";
+    one(tx, sql, &[], |row| Ok(row.try_get(0)?)).await
 }
 
 /// The columns of an app's key.
@@ -240,12 +224,4 @@ fn key(app: &AppKey) -> (&str, &str) {
 
 fn no_app(app: &AppKey) -> Failure {
     not_found(format!("app {}", app.app))
-}
-
-/// Twelve digits, the first of them not 0, since some tools read an account id as a number.
-fn random_account() -> Result<AccountId, Error> {
-    const SMALLEST: u64 = 100_000_000_000;
-    let random = getrandom::u64();
-    let random = random.map_err(|error| Error::Unavailable(format!("no randomness: {error}")))?;
-    Ok(AccountId::new(SMALLEST + random % (9 * SMALLEST)))
 }

@@ -2,8 +2,8 @@
 
 use deadpool_postgres::Object;
 use mayfly_state_api::{
-    AliasRecord, AppRecord, Changes, ReleaseRecord, SecretRecord, TenantRecord, TokenRecord,
-    VersionRecord,
+    AliasRecord, AppRecord, BudgetRecord, Changes, ReleaseRecord, SecretRecord, TenantRecord,
+    TokenRecord, VersionRecord,
 };
 use mayfly_types::{AccountId, AppKey, AppName, Digest, FunctionName, ReleaseNumber, TenantName};
 use tokio_postgres::Row;
@@ -23,13 +23,25 @@ pub(super) async fn version(database: &Object) -> Step<u64> {
 }
 
 pub(super) async fn tenants(database: &Object) -> Step<Vec<TenantRecord>> {
-    let sql = "SELECT name, account, created_us FROM tenants ORDER BY name";
+    let sql = "SELECT name, account, created_us, suspended FROM tenants
+        WHERE NOT deleted ORDER BY name";
     all(database, sql, &[], tenant_row).await
 }
 
 pub(super) async fn tenant(database: &Object, name: &TenantName) -> Step<Option<TenantRecord>> {
-    let sql = "SELECT name, account, created_us FROM tenants WHERE name = $1";
+    let sql = "SELECT name, account, created_us, suspended FROM tenants
+        WHERE name = $1 AND NOT deleted";
     first(database, sql, &[&name.as_str()], tenant_row).await
+}
+
+pub(super) async fn budgets(database: &Object, tenant: &TenantName) -> Step<Vec<BudgetRecord>> {
+    let sql = "SELECT tenant, key, most FROM budgets WHERE tenant = $1";
+    let mut budgets = all(database, sql, &[&tenant.as_str()], |row| {
+        Ok(BudgetRecord { tenant: parsed(row, 0)?, key: json(row, 1)?, limit: row.try_get(2)? })
+    })
+    .await?;
+    budgets.sort_by(|a, b| a.key.cmp(&b.key));
+    Ok(budgets)
 }
 
 pub(super) async fn app(database: &Object, app: &AppKey) -> Step<Option<AppRecord>> {
@@ -132,12 +144,13 @@ pub(super) async fn secrets(database: &Object, app: &AppKey) -> Step<Vec<SecretR
 }
 
 pub(super) async fn token(database: &Object, hash: Digest) -> Step<Option<TokenRecord>> {
-    let sql = "SELECT tenant, name, hash, created_us FROM tokens WHERE hash = $1";
+    let sql = "SELECT tenant, name, hash, role, created_us FROM tokens WHERE hash = $1";
     first(database, sql, &[&hash.to_string()], token_row).await
 }
 
 pub(super) async fn tokens(database: &Object, tenant: &TenantName) -> Step<Vec<TokenRecord>> {
-    let sql = "SELECT tenant, name, hash, created_us FROM tokens WHERE tenant = $1 ORDER BY name";
+    let sql = "SELECT tenant, name, hash, role, created_us FROM tokens
+        WHERE tenant = $1 ORDER BY name";
     all(database, sql, &[&tenant.as_str()], token_row).await
 }
 
@@ -145,14 +158,18 @@ pub(super) async fn changes(database: &Object, since: u64) -> Step<Changes> {
     let version = version(database).await?;
     let since = if since > version { 0 } else { since };
     let sql = "SELECT tenant, app FROM app_names WHERE changed > $1 ORDER BY tenant, app";
-    Ok(Changes { version, apps: all(database, sql, &[&integer(since)], app_key).await? })
+    let apps = all(database, sql, &[&integer(since)], app_key).await?;
+    let sql = "SELECT name FROM tenants WHERE changed > $1 ORDER BY name";
+    let tenants = all(database, sql, &[&integer(since)], |row| parsed(row, 0)).await?;
+    Ok(Changes { version, apps, tenants })
 }
 
 fn tenant_row(row: &Row) -> Step<TenantRecord> {
     let account: &str = row.try_get(1)?;
     let account = account.parse().map_err(|_| unknown("an account id", account))?;
     let account = AccountId::new(account);
-    Ok(TenantRecord { name: parsed(row, 0)?, account, created_us: row.try_get(2)? })
+    let (created_us, suspended) = (row.try_get(2)?, row.try_get(3)?);
+    Ok(TenantRecord { name: parsed(row, 0)?, account, created_us, suspended })
 }
 
 fn app_row(row: &Row) -> Step<AppRecord> {
@@ -190,7 +207,8 @@ fn token_row(row: &Row) -> Step<TokenRecord> {
         tenant: parsed(row, 0)?,
         name: row.try_get(1)?,
         hash: parsed(row, 2)?,
-        created_us: row.try_get(3)?,
+        role: parsed(row, 3)?,
+        created_us: row.try_get(4)?,
     })
 }
 

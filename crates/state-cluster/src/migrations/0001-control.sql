@@ -1,18 +1,32 @@
 -- Times are UTC microseconds since 1970. Nested records are JSON, as text, so that they stay as they were
 -- written. Names sort by their bytes, whatever the database's collation is.
 
--- Rises with every change of an app; see app_names.changed. Whoever changes anything in this file's tables
--- has this row locked, so that all changes are one after another.
+-- Rises with every change of an app or a tenant; see app_names.changed and tenants.changed. Whoever changes
+-- anything in this file's tables has this row locked, so that all changes are one after another.
 CREATE TABLE store (
     one     integer PRIMARY KEY CHECK (one = 1),
     version bigint NOT NULL
 );
 INSERT INTO store (one, version) VALUES (1, 0);
 
+-- The row of a deleted tenant stays: its apps' numbers go on if it is made again, and followers learn that it is
+-- gone.
 CREATE TABLE tenants (
     name       text COLLATE "C" PRIMARY KEY,
     account    text COLLATE "C" NOT NULL UNIQUE,
-    created_us bigint NOT NULL
+    created_us bigint NOT NULL,
+    suspended  boolean NOT NULL DEFAULT false,
+    deleted    boolean NOT NULL DEFAULT false,
+    changed    bigint NOT NULL DEFAULT 0
+);
+CREATE INDEX tenants_changed ON tenants (changed);
+
+CREATE TABLE budgets (
+    tenant text COLLATE "C" NOT NULL REFERENCES tenants (name),
+    -- Which one, as JSON.
+    key    text COLLATE "C" NOT NULL,
+    most   double precision NOT NULL,
+    PRIMARY KEY (tenant, key)
 );
 
 -- Every app there ever was, and every one that has a secret or a version. Rows stay when the app
@@ -92,6 +106,7 @@ CREATE TABLE tokens (
     tenant     text COLLATE "C" NOT NULL REFERENCES tenants (name),
     name       text COLLATE "C" NOT NULL,
     hash       text COLLATE "C" NOT NULL UNIQUE,
+    role       text NOT NULL,
     created_us bigint NOT NULL,
     PRIMARY KEY (tenant, name)
 );

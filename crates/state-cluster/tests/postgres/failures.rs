@@ -7,11 +7,13 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use mayfly_state_api::suite::{app, function, revision};
 use mayfly_state_api::{
-    Completion, ControlStore, Error, GoLive, InvocationQueue, InvocationStatus, NewInvocation,
-    NewRelease, Then,
+    AttemptRecord, Completion, ControlStore, Error, GoLive, InvocationQueue, InvocationStatus,
+    Lease, NewInvocation, NewRelease, Then, UsageStore,
 };
-use mayfly_state_cluster::{Database, Options, Queue, Store};
-use mayfly_types::{AppKey, InvocationId, OperationId, ReleaseNumber, TenantName};
+use mayfly_state_cluster::{Database, Options, Store, Work};
+use mayfly_types::{
+    AppKey, InvocationId, OperationId, Outcome, OutcomeStatus, ReleaseNumber, TenantName,
+};
 use tokio::time::timeout;
 
 use crate::server::Server;
@@ -31,7 +33,19 @@ fn event(name: &str) -> NewInvocation {
         payload: b"1".to_vec(),
         due_us: 0,
         max_age_us: MINUTE_US,
+        caller: None,
         key: None,
+    }
+}
+
+fn attempt(lease: &Lease) -> AttemptRecord {
+    AttemptRecord {
+        number: lease.attempt,
+        revision: None,
+        memory: None,
+        started_us: MINUTE_US,
+        outcome: Outcome::nothing(OutcomeStatus::Ok),
+        fault: None,
     }
 }
 
@@ -66,7 +80,7 @@ async fn mend(client: &tokio_postgres::Client) {
 async fn a_full_disk_refuses_what_needs_room_and_nothing_is_half_there() {
     let server = Server::shared();
     let database = server.database("full").await;
-    let (store, queue) = (Store::open(&database).await.unwrap(), Queue::open(&database));
+    let (store, work) = (Store::open(&database).await.unwrap(), Work::open(&database));
     let client = server.client("full").await;
 
     let op = OperationId::new();
@@ -77,39 +91,47 @@ async fn a_full_disk_refuses_what_needs_room_and_nothing_is_half_there() {
     let made = store.create_release(op, new_release()).await.unwrap();
     assert_eq!(made.number, ReleaseNumber(1), "a full disk is not remembered as the answer");
 
-    queue.accept(event("thumb")).await.unwrap();
-    let lease = queue.lease(&photos(), &function("thumb"), 1, MINUTE_US).await.unwrap().0.remove(0);
-    // An end with an event for another function, which does not fit any more.
+    work.accept(event("thumb")).await.unwrap();
+    let lease = work.lease(&photos(), &function("thumb"), 1, MINUTE_US).await.unwrap().0.remove(0);
+    // An end of an attempt that counts, with an event for another function; once the one does not fit any more,
+    // and once the other.
+    let attempt = Some(attempt(&lease));
     let then = Then::Succeeded { result: None, keep_us: MINUTE_US, send: Some(event("next")) };
-    let end = Completion { id: lease.id, fence: lease.fence, attempt: None, then };
-    fail(&client, "invocations", "53100", "NEW.status = 0").await;
-    assert_eq!(queue.complete(end.clone()).await, Err(Error::Full));
+    let end = Completion { id: lease.id, fence: lease.fence, attempt, then };
     let tenant = photos().tenant;
-    let record = queue.invocation(&tenant, lease.id).await.unwrap().unwrap();
-    assert_eq!(record.status, InvocationStatus::Running);
-    assert_eq!(queue.accept(event("thumb")).await, Err(Error::Full));
-    mend(&client).await;
-    assert_eq!(queue.complete(end).await, Ok(InvocationStatus::Succeeded));
-    let (sent, _) = queue.lease(&photos(), &function("next"), 9, MINUTE_US).await.unwrap();
+    for (table, when) in [("invocations", "NEW.status = 0"), ("usage", "NEW.span = 2")] {
+        fail(&client, table, "53100", when).await;
+        assert_eq!(work.complete(end.clone()).await, Err(Error::Full));
+        let record = work.invocation(&tenant, lease.id).await.unwrap().unwrap();
+        assert_eq!((record.status, record.attempts), (InvocationStatus::Running, vec![]));
+        assert_eq!(work.totals(0).await, Ok(vec![]));
+        if table == "invocations" {
+            assert_eq!(work.accept(event("thumb")).await, Err(Error::Full));
+        }
+        mend(&client).await;
+    }
+    assert_eq!(work.complete(end).await, Ok(InvocationStatus::Succeeded));
+    assert_eq!(work.totals(0).await.unwrap().len(), 1);
+    let (sent, _) = work.lease(&photos(), &function("next"), 9, MINUTE_US).await.unwrap();
     assert_eq!(sent.len(), 1);
 }
 
 #[tokio::test]
 async fn a_transaction_that_postgresql_ended_for_another_is_tried_anew() {
     let server = Server::shared();
-    let queue = Queue::open(&server.database("anew").await);
+    let work = Work::open(&server.database("anew").await);
     let client = server.client("anew").await;
     // A sequence counts on though the transaction is rolled back.
     client.batch_execute("CREATE SEQUENCE tries").await.unwrap();
     for (code, last) in [("40001", 4), ("40P01", 10)] {
         fail(&client, "invocations", code, &format!("nextval('tries') < {last}")).await;
         let new = event("thumb");
-        queue.accept(new.clone()).await.unwrap();
-        assert!(queue.invocation(&new.app.tenant, new.id).await.unwrap().is_some());
+        work.accept(new.clone()).await.unwrap();
+        assert!(work.invocation(&new.app.tenant, new.id).await.unwrap().is_some());
         mend(&client).await;
     }
     fail(&client, "invocations", "40001", "nextval('tries') > 0").await;
-    let refused = queue.accept(event("thumb")).await;
+    let refused = work.accept(event("thumb")).await;
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
     let tried: i64 = client.query_one("SELECT nextval('tries')", &[]).await.unwrap().get(0);
     assert!(tried < 40, "{tried}");
@@ -118,8 +140,8 @@ async fn a_transaction_that_postgresql_ended_for_another_is_tried_anew() {
 #[tokio::test]
 async fn text_that_postgresql_cannot_store_is_refused_and_not_tried_again() {
     let server = Server::shared();
-    let queue = Queue::open(&server.database("text").await);
-    let refused = queue.accept(NewInvocation { kind: "in\0voke".into(), ..event("thumb") }).await;
+    let work = Work::open(&server.database("text").await);
+    let refused = work.accept(NewInvocation { kind: "in\0voke".into(), ..event("thumb") }).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
 }
 
@@ -150,14 +172,14 @@ async fn commands_that_wait_leave_connections_to_others() {
     let server = Server::shared();
     let options = Options { schema: "turns".into(), connections: 2, ..Options::default() };
     let database = Database::connect(&server.url(), options).await.unwrap();
-    let (store, queue) = (Store::open(&database).await.unwrap(), Queue::open(&database));
+    let (store, work) = (Store::open(&database).await.unwrap(), Work::open(&database));
     let client = server.client("turns").await;
     client.batch_execute("BEGIN; SELECT 1 FROM store FOR UPDATE").await.unwrap();
     let commands =
         join_all((0..8).map(|_| store.create_release(OperationId::new(), new_release())));
     let others = async {
         for _ in 0..10 {
-            queue.accept(event("thumb")).await.unwrap();
+            work.accept(event("thumb")).await.unwrap();
         }
         client.batch_execute("COMMIT").await.unwrap();
     };
@@ -196,8 +218,8 @@ async fn an_operation_whose_connection_dies_is_unavailable_and_can_be_repeated()
 #[tokio::test]
 async fn a_server_that_takes_no_writes_any_more_is_left_until_it_does() {
     let server = Server::start();
-    let queue = Queue::open(&server.database("writes").await);
-    queue.accept(event("thumb")).await.unwrap();
+    let work = Work::open(&server.database("writes").await);
+    work.accept(event("thumb")).await.unwrap();
     let client = server.client("writes").await;
     // As a primary that became a standby: connections that are open stay so.
     let change = async |how: &str| {
@@ -207,10 +229,10 @@ async fn a_server_that_takes_no_writes_any_more_is_left_until_it_does() {
     };
     change("SET default_transaction_read_only = on").await;
     let refused = async {
-        while queue.accept(event("thumb")).await.is_ok() {
+        while work.accept(event("thumb")).await.is_ok() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        queue.accept(event("thumb")).await
+        work.accept(event("thumb")).await
     };
     let refused = timeout(Duration::from_secs(60), refused).await.unwrap();
     assert!(matches!(refused, Err(Error::Unavailable(_))), "{refused:?}");
@@ -224,7 +246,7 @@ async fn a_server_that_takes_no_writes_any_more_is_left_until_it_does() {
     timeout(Duration::from_secs(20), none_is_kept).await.unwrap();
     change("RESET default_transaction_read_only").await;
     let taken = async {
-        while queue.accept(event("thumb")).await.is_err() {
+        while work.accept(event("thumb")).await.is_err() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -236,19 +258,19 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server() {
     let mut server = Server::start();
     let database = server.database("crash").await;
     let store = Store::open(&database).await.unwrap();
-    let queue = Arc::new(Queue::open(&database));
+    let work = Arc::new(Work::open(&database));
     let ends = Arc::new(AtomicBool::new(false));
     for _ in 0..3 {
         ends.store(false, Ordering::SeqCst);
         let senders: Vec<_> = (0..6)
             .map(|_| {
-                let (queue, ends) = (Arc::clone(&queue), Arc::clone(&ends));
+                let (work, ends) = (Arc::clone(&work), Arc::clone(&ends));
                 tokio::spawn(async move {
                     let mut acknowledged = Vec::new();
                     while !ends.load(Ordering::SeqCst) {
                         let new = event("thumb");
                         let id = new.id;
-                        match queue.accept(new).await {
+                        match work.accept(new).await {
                             Ok(_) => acknowledged.push(id),
                             Err(Error::Unavailable(_)) => break,
                             Err(other) => panic!("{other}"),
@@ -267,7 +289,7 @@ async fn what_was_acknowledged_survives_a_crash_of_the_server() {
         assert!(acknowledged.len() > 6, "{}", acknowledged.len());
         // The same nodes go on, without being started anew.
         for id in acknowledged {
-            let found = queue.invocation(&photos().tenant, id).await;
+            let found = work.invocation(&photos().tenant, id).await;
             assert!(matches!(found, Ok(Some(_))), "{found:?}");
         }
         assert_eq!(store.release(&photos(), before.number).await, Ok(Some(before)));

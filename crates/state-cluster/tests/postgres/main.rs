@@ -5,6 +5,7 @@
 mod failures;
 mod news;
 mod opening;
-mod queue_nodes;
 mod server;
 mod suite;
+mod usage_nodes;
+mod work_nodes;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mayfly_state_api::suite::{app, revision, until_answered, unused_tenant};
-use mayfly_state_api::{ControlStore, GoLive, NewRelease};
+use mayfly_state_api::{
+    BudgetKey, BudgetKind, BudgetRecord, ControlStore, GoLive, Meter, NewRelease, Period,
+};
 use mayfly_state_cluster::{Options, Store};
 use mayfly_types::{AppKey, OperationId, ReleaseNumber, TenantName};
 use tokio::sync::watch;
@@ -49,8 +51,9 @@ async fn a_node_is_told_at_once_what_another_node_released() {
     let app = app(&TenantName::fallback(), "photos");
     let mut versions = there.version();
     // Until it listens, it may learn by looking.
+    let before = *versions.borrow();
     release(&here, &app).await;
-    assert!(rises_above(&mut versions, 0, LATER).await);
+    assert!(rises_above(&mut versions, before, LATER).await);
     tokio::time::sleep(Duration::from_millis(300)).await;
     for number in 2..8 {
         let before = *versions.borrow();
@@ -62,13 +65,75 @@ async fn a_node_is_told_at_once_what_another_node_released() {
 }
 
 #[tokio::test]
+async fn a_node_is_told_of_a_budget_and_a_suspension_that_another_node_set() {
+    let server = Server::shared();
+    let (here, there) = (node(&server, "tenants").await, node(&server, "tenants").await);
+    let name = unused_tenant();
+    let mut versions = there.version();
+    let mut before = *versions.borrow();
+    here.create_tenant(&name).await.unwrap();
+    let key = BudgetKey {
+        app: None,
+        function: None,
+        meter: Meter::GbSeconds,
+        period: Period::Month,
+        kind: BudgetKind::Hard,
+        operator: true,
+    };
+    let budget = BudgetRecord { tenant: name.clone(), key, limit: 10.5 };
+    macro_rules! told {
+        () => {{
+            assert!(rises_above(&mut versions, before, LATER).await);
+            let changes = there.changes(before).await.unwrap();
+            assert_eq!((changes.tenants, changes.apps), (vec![name.clone()], vec![]));
+            before = changes.version;
+        }};
+    }
+    told!();
+    here.put_budget(OperationId::new(), budget.clone()).await.unwrap();
+    told!();
+    assert_eq!(there.budgets(&name).await, Ok(vec![budget]));
+    let suspended = here.set_suspended(OperationId::new(), &name, true).await.unwrap();
+    told!();
+    assert_eq!(there.tenant(&name).await, Ok(Some(suspended)));
+    here.delete_tenant(OperationId::new(), &name).await.unwrap();
+    told!();
+    assert_eq!(there.tenant(&name).await, Ok(None));
+    assert_eq!(there.changes(before).await.unwrap().tenants, []);
+}
+
+/// With all that its tenant had.
+#[tokio::test]
+async fn a_tenants_end_is_told_with_its_apps_in_one_version() {
+    let server = Server::shared();
+    let (here, there) = (node(&server, "end").await, node(&server, "end").await);
+    let name = unused_tenant();
+    here.create_tenant(&name).await.unwrap();
+    let apps = ["a", "b", "c"].map(|it| app(&name, it));
+    for app in &apps {
+        release(&here, app).await;
+    }
+    here.delete_app(OperationId::new(), &apps[1]).await.unwrap();
+    let before = there.changes(0).await.unwrap().version;
+    here.delete_tenant(OperationId::new(), &name).await.unwrap();
+    let changes = there.changes(before).await.unwrap();
+    assert_eq!(changes.version, before + 1);
+    assert_eq!(
+        (changes.tenants, changes.apps),
+        (vec![name], vec![apps[0].clone(), apps[2].clone()])
+    );
+    assert_eq!(there.all_apps().await, Ok((before + 1, vec![])));
+}
+
+#[tokio::test]
 async fn a_node_that_is_not_told_looks_for_itself() {
     let server = Server::shared();
     let store = node(&server, "look").await;
     let mut versions = store.version();
+    let before = *versions.borrow();
     let client = server.client("look").await;
     client.execute("UPDATE store SET version = version + 1", &[]).await.unwrap();
-    assert!(rises_above(&mut versions, 0, LATER).await);
+    assert!(rises_above(&mut versions, before, LATER).await);
 }
 
 #[tokio::test]
@@ -76,9 +141,10 @@ async fn a_node_whose_connection_for_news_breaks_makes_another() {
     let server = Server::shared();
     let (here, there) = (node(&server, "broken").await, node(&server, "broken").await);
     let app = app(&TenantName::fallback(), "photos");
-    release(&here, &app).await;
     let mut versions = there.version();
-    assert!(rises_above(&mut versions, 0, LATER).await);
+    let before = *versions.borrow();
+    release(&here, &app).await;
+    assert!(rises_above(&mut versions, before, LATER).await);
     let client = server.client("broken").await;
     for _ in 0..3 {
         let sql = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -101,7 +167,7 @@ async fn a_database_that_was_restored_under_its_nodes_is_noticed() {
     release(&store, &app).await;
     release(&store, &app).await;
     let mut versions = store.version();
-    assert!(rises_above(&mut versions, 1, LATER).await);
+    assert!(rises_above(&mut versions, 2, LATER).await);
     let client = server.client("restored").await;
     client.execute("UPDATE store SET version = 1", &[]).await.unwrap();
     let fell = timeout(LATER, versions.wait_for(|version| *version == 1)).await;
@@ -186,6 +252,7 @@ async fn stores_on_two_schemas_of_one_database_know_nothing_of_each_other() {
     let app = app(&TenantName::fallback(), "photos");
     release(&mine, &app).await;
     assert_eq!(yours.app(&app).await, Ok(None));
-    assert_eq!(yours.all_apps().await, Ok((0, vec![])));
+    // A store begins with the tenant `default`.
+    assert_eq!(yours.all_apps().await, Ok((1, vec![])));
     assert_eq!(Options::default().schema, "mayfly");
 }

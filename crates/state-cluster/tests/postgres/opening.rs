@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use mayfly_state_api::ControlStore;
-use mayfly_state_cluster::{Database, OpenError, Options, Queue, Store};
+use mayfly_state_cluster::{Database, OpenError, Options, Store, Work};
 
 use crate::server::{PASSWORD, Server};
 
@@ -15,7 +15,7 @@ async fn nodes_that_start_at_once_make_one_schema_and_one_tenant() {
     let server = Server::shared();
     let start = || async {
         let database = connect(&server, "start_at_once").await.unwrap();
-        let _queue = Queue::open(&database);
+        let _queue = Work::open(&database);
         Store::open(&database).await.unwrap().tenants().await.unwrap()
     };
     let tenants = join_all((0..6).map(|_| start())).await;
@@ -44,8 +44,8 @@ async fn an_older_format_is_brought_forward_or_stays_as_it_was() {
     drop(store);
     let client = server.client("older").await;
     // A step that fails: one of its tables is there already.
-    let back =
-        "DROP TABLE attempts, invocations, functions; DELETE FROM migrations WHERE number = 2";
+    let back = "DROP TABLE usage, payers, journals, attempts, invocations, functions;
+        DELETE FROM migrations WHERE number = 2";
     client.batch_execute(back).await.unwrap();
     let error = connect(&server, "older").await.err().unwrap().to_string();
     assert!(error.starts_with("migrate the database: ") && error.contains("keys"), "{error}");

@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use mayfly_state_api::suite;
 use mayfly_state_api::suite::queue::TestClock;
-use mayfly_state_cluster::{Queue, Store};
+use mayfly_state_api::{UsageStore, suite};
+use mayfly_state_cluster::{Store, Work};
 
 use crate::server::Server;
 
@@ -27,14 +27,20 @@ async fn every_behaviour_of_control_records_holds_also_on_a_store_that_was_opene
 }
 
 #[tokio::test]
-async fn every_behaviour_of_the_queue_holds_also_on_one_that_was_opened_anew() {
+async fn every_behaviour_of_events_and_usage_holds_also_on_a_database_that_was_opened_anew() {
     let mut server = Server::start();
     let clock = TestClock::default();
+    let mut before = Vec::new();
     for _ in 0..2 {
         let now = clock.clone();
         let database = server.connect("fleet", Arc::new(move || now.now_us())).await.unwrap();
-        suite::queue::all(&Queue::open(&database), &clock).await;
-        drop(database);
+        let work = Work::open(&database);
+        assert_eq!(work.totals(0).await.unwrap(), before);
+        suite::queue::all(&work, &clock).await;
+        suite::usage::all(&work, &clock).await;
+        before = work.totals(0).await.unwrap();
+        assert!(!before.is_empty());
+        drop((work, database));
         server.restart();
     }
 }

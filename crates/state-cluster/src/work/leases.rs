@@ -32,8 +32,8 @@ pub(super) async fn lease(
         WHERE number = ANY(ARRAY(
             SELECT number FROM invocations WHERE of = $1 AND status = 0 AND due_us <= $2
             ORDER BY due_us LIMIT $3 FOR UPDATE SKIP LOCKED))
-        RETURNING id, fence, attempts, failed, lost, put_back, kind, payload, expires_us, due_us,
-            number";
+        RETURNING id, fence, attempts, failed, lost, put_back, kind, payload, expires_us,
+            caller, due_us, number";
     let until_us = now_us.saturating_add(for_us);
     let mut leased = all(tx, sql, &[&of, &now_us, &bounded(limit), &until_us], |row| {
         let lease = Lease {
@@ -46,8 +46,9 @@ pub(super) async fn lease(
             kind: row.try_get(6)?,
             payload: row.try_get(7)?,
             expires_us: row.try_get(8)?,
+            caller: row.try_get(9)?,
         };
-        Ok(((row.try_get::<_, i64>(9)?, row.try_get::<_, i64>(10)?), lease))
+        Ok(((row.try_get::<_, i64>(10)?, row.try_get::<_, i64>(11)?), lease))
     })
     .await?;
     leased.sort_unstable_by_key(|(order, _)| *order);

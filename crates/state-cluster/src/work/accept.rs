@@ -36,10 +36,11 @@ pub(super) async fn accept(tx: &Tx, new: &NewInvocation, now_us: i64) -> Step<Ac
     let due_us = new.due_us.max(now_us);
     let expires_us = due_us.saturating_add(new.max_age_us);
     let sql = "INSERT INTO invocations
-            (id, of, status, kind, payload, accepted_us, due_us, max_age_us, expires_us)
-        VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING";
+            (id, of, status, kind, payload, accepted_us, due_us, max_age_us, expires_us, caller)
+        VALUES ($1, $2, 0, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING";
+    let NewInvocation { kind, payload, max_age_us, caller, .. } = new;
     let row: Params<'_> =
-        &[&id, &of, &new.kind, &new.payload, &now_us, &due_us, &new.max_age_us, &expires_us];
+        &[&id, &of, kind, payload, &now_us, &due_us, max_age_us, &expires_us, caller];
     match execute(tx, sql, row).await? {
         0 => {
             // Another took it since it was looked for; unless that one is deleted by now.

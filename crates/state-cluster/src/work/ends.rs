@@ -1,15 +1,16 @@
 //! How invocations end, and what becomes of them then.
 
 use mayfly_state_api::{
-    Completion, Error, InvocationRecord, InvocationStatus, NewInvocation, Redrive, Then,
+    Completion, Error, InvocationRecord, InvocationStatus, NewInvocation, Payer, Redrive, Sums,
+    Then,
 };
-use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
+use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, TenantName};
 
 use super::accept::{KEYS_KEPT_US, accept};
-use super::{leases, queries};
+use super::{leases, queries, usage};
 use crate::database::Tx;
 use crate::database::failure::{Failure, Step, not_found};
-use crate::database::rows::{bounded, execute, first, number};
+use crate::database::rows::{bounded, execute, first, number, parsed};
 
 /// How long what was cancelled is shown, in microseconds.
 const CANCELLED_KEPT_US: i64 = 24 * 3_600_000_000;
@@ -19,6 +20,7 @@ const ATTEMPTS_KEPT: i64 = 20;
 /// What is known of an invocation whose lease ends. Its row is locked.
 struct Held {
     number: i64,
+    payer: Payer,
     status: InvocationStatus,
     fence: u64,
     cancelled: bool,
@@ -47,7 +49,13 @@ pub(super) async fn complete(
         let sql = "DELETE FROM attempts WHERE invocation = $1 AND number <= $2";
         execute(tx, sql, &[&held.number, &(number - ATTEMPTS_KEPT)]).await?;
     }
-    then(tx, &held, &completion.then, now_us).await
+    let status = then(tx, &held, &completion.then, now_us).await?;
+    // Last, because from here until the commit nobody else adds to the same rows.
+    if let Some(attempt) = &completion.attempt {
+        let sums = Sums::of(&attempt.outcome, attempt.memory.unwrap_or(ByteSize::bytes(0)));
+        usage::add_one(tx, held.number, attempt.started_us, &held.payer, sums).await?;
+    }
+    Ok(status)
 }
 
 async fn then(tx: &Tx, held: &Held, then: &Then, now_us: i64) -> Step<InvocationStatus> {
@@ -97,10 +105,18 @@ async fn tell(tx: &Tx, new: Option<&NewInvocation>, now_us: i64) -> Step<()> {
 
 /// Locks an invocation, after whoever else has it locked.
 async fn held(tx: &Tx, id: InvocationId) -> Step<Option<Held>> {
-    let sql = "SELECT number, status, fence, cancelled FROM invocations WHERE id = $1 FOR UPDATE";
+    let sql =
+        "SELECT i.number, i.status, i.fence, i.cancelled, i.caller, f.tenant, f.app, f.function
+        FROM invocations i JOIN functions f ON f.number = i.of WHERE i.id = $1 FOR UPDATE OF i";
     first(tx, sql, &[&id.uuid()], |row| {
+        let caller: Option<String> = row.try_get(4)?;
         Ok(Held {
             number: row.try_get(0)?,
+            payer: Payer {
+                app: AppKey::new(parsed(row, 5)?, parsed(row, 6)?),
+                function: parsed(row, 7)?,
+                caller: caller.unwrap_or_default(),
+            },
             status: queries::status(row.try_get(1)?)?,
             fence: number(row, 2)?,
             cancelled: row.try_get(3)?,

@@ -1,14 +1,16 @@
-//! Invocations that nobody waits for.
+//! Invocations that nobody waits for, and sums of what attempts came to.
 
 mod accept;
 mod ends;
 mod leases;
 mod queries;
+mod report;
+mod usage;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
     Accepted, Backlog, Completion, Error, InvocationQuery, InvocationQueue, InvocationRecord,
-    InvocationStatus, Lease, NewInvocation, Redrive,
+    InvocationStatus, Lease, NewInvocation, Redrive, Roll, Sums, UsageQuery, UsageRow, UsageStore,
 };
 use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
 
@@ -17,21 +19,21 @@ use crate::Database;
 /// Most invocations that are deleted in one step.
 const DELETED_AT_ONCE: usize = 1_000;
 
-/// Invocations in PostgreSQL, for any number of nodes. A node that ends leaves its leases until their time
-/// is over; then [`InvocationQueue::forget`] of any node queues them again.
-pub struct Queue {
+/// Invocations and sums in PostgreSQL, for any number of nodes. A node that ends leaves its leases until their
+/// time is over; then [`InvocationQueue::forget`] of any node queues them again.
+pub struct Work {
     database: Database,
 }
 
-impl Queue {
-    /// The queue of a database.
+impl Work {
+    /// What a database holds of them.
     pub fn open(database: &Database) -> Self {
         Self { database: database.clone() }
     }
 }
 
 #[async_trait]
-impl InvocationQueue for Queue {
+impl InvocationQueue for Work {
     async fn accept(&self, new: NewInvocation) -> Result<Accepted, Error> {
         let new = &new;
         let work = |tx, now_us| async move { accept::accept(&tx, new, now_us).await };
@@ -113,5 +115,25 @@ impl InvocationQueue for Queue {
         let work = |tx, _| async move { ends::delete_app(&tx, app, DELETED_AT_ONCE).await };
         while self.database.write(work).await? == DELETED_AT_ONCE {}
         Ok(())
+    }
+}
+
+#[async_trait]
+impl UsageStore for Work {
+    async fn roll(&self, roll: Roll) -> Result<u64, Error> {
+        let roll = &roll;
+        self.database.write(|tx, _| async move { usage::roll(&tx, roll).await }).await
+    }
+
+    async fn rolled(&self, source: &str) -> Result<u64, Error> {
+        self.database.read(|db| async move { usage::rolled(&db, source).await }).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<Vec<UsageRow>, Error> {
+        self.database.read(|db| async move { report::usage(&db, query).await }).await
+    }
+
+    async fn totals(&self, from_us: i64) -> Result<Vec<(AppKey, FunctionName, Sums)>, Error> {
+        self.database.read(|db| async move { report::totals(&db, from_us).await }).await
     }
 }

@@ -11,7 +11,7 @@ use mayfly_state_api::{
     Accepted, Completion, Error, IdempotencyKey, InvocationQueue, InvocationStatus, Lease,
     NewInvocation, Then,
 };
-use mayfly_state_cluster::Queue;
+use mayfly_state_cluster::Work;
 use mayfly_types::{AppKey, Digest, InvocationId};
 
 use crate::server::Server;
@@ -20,14 +20,14 @@ const MINUTE_US: i64 = 60_000_000;
 const DAY_US: i64 = 24 * 60 * MINUTE_US;
 
 /// So many nodes on a schema of their own, with one clock.
-async fn nodes<const N: usize>(server: &Server, schema: &str) -> ([Queue; N], TestClock) {
+pub(crate) async fn nodes<const N: usize>(server: &Server, schema: &str) -> ([Work; N], TestClock) {
     let clock = TestClock::default();
     let open = join_all((0..N).map(|_| async {
         let clock = clock.clone();
         let database = server.connect(schema, Arc::new(move || clock.now_us())).await.unwrap();
-        Queue::open(&database)
+        Work::open(&database)
     }));
-    let nodes: Vec<Queue> = open.await;
+    let nodes: Vec<Work> = open.await;
     (nodes.try_into().unwrap_or_else(|_| unreachable!("as many as were opened")), clock)
 }
 
@@ -40,6 +40,7 @@ fn event(app: &AppKey, key: Option<IdempotencyKey>) -> NewInvocation {
         payload: b"1".to_vec(),
         due_us: 0,
         max_age_us: MINUTE_US,
+        caller: None,
         key,
     }
 }
@@ -53,8 +54,8 @@ fn end(lease: &Lease) -> Completion {
     Completion { id: lease.id, fence: lease.fence, attempt: None, then }
 }
 
-async fn leases(queue: &Queue, app: &AppKey, limit: usize) -> Vec<Lease> {
-    queue.lease(app, &function("thumb"), limit, MINUTE_US).await.unwrap().0
+async fn leases(node: &Work, app: &AppKey, limit: usize) -> Vec<Lease> {
+    node.lease(app, &function("thumb"), limit, MINUTE_US).await.unwrap().0
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -132,7 +133,7 @@ async fn a_node_that_starts_leaves_the_leases_of_others_alone() {
     let lease = leases(&first, &app, 1).await.remove(0);
     let now = clock.clone();
     let second = server.connect("start_beside", Arc::new(move || now.now_us())).await.unwrap();
-    let second = Queue::open(&second);
+    let second = Work::open(&second);
     second.forget(10).await.unwrap();
     assert_eq!(leases(&second, &app, 1).await, []);
     assert_eq!(first.complete(end(&lease)).await, Ok(InvocationStatus::Succeeded));
