@@ -422,7 +422,7 @@ impl Control for ControlService {
         caller.needs(Role::Admin)?;
         // Nobody gives away more than they have.
         caller.needs(role)?;
-        self.make_token(self.tenant_of(caller, tenant).await?, name, role).await
+        self.make_token(caller, self.tenant_of(caller, tenant).await?, name, role).await
     }
 
     async fn delete_token(

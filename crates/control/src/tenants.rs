@@ -92,6 +92,7 @@ impl ControlService {
 
     pub(crate) async fn make_token(
         &self,
+        caller: &Caller,
         tenant: TenantName,
         name: &str,
         role: Role,
@@ -108,6 +109,8 @@ impl ControlService {
                 format!("the role {role} is for tokens of the tenant {}", TenantName::fallback());
             return Err(Error::Invalid(vec![Diagnostic::new(text).help("give the role admin")]));
         }
+        // It ends the token that has the name now.
+        self.may_end(caller, &tenant, name).await?;
         let token = make().map_err(|error| Error::Unavailable(error.to_string()))?;
         let record = TokenRecord {
             tenant,
@@ -133,11 +136,16 @@ impl ControlService {
                 format!("`{name}` is the token that asks for this; use another to delete it");
             return Err(Error::Conflict(text));
         }
-        // Nobody takes from those who may more.
-        let tokens = self.parts.store.tokens(&tenant).await?;
-        if let Some(token) = tokens.iter().find(|token| token.name == name) {
-            caller.needs(token.role)?;
-        }
+        self.may_end(caller, &tenant, name).await?;
         Ok(self.parts.store.delete_token(op, &tenant, name).await?)
+    }
+
+    /// Nobody takes from those who may more.
+    async fn may_end(&self, caller: &Caller, tenant: &TenantName, name: &str) -> Result<(), Error> {
+        let tokens = self.parts.store.tokens(tenant).await?;
+        match tokens.iter().find(|token| token.name == name) {
+            Some(token) => caller.needs(token.role),
+            None => Ok(()),
+        }
     }
 }

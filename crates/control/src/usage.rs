@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use mayfly_control_api::{BudgetSummary, Caller, Error, UsageLine, UsageReport, UsageRequest};
 use mayfly_runtime_api::Diagnostic;
-use mayfly_state_api::{BudgetKey, BudgetRecord, Meter, Role, Sums, UsageQuery, UsageRow};
+use mayfly_state_api::{BudgetKey, BudgetRecord, Meter, Role, Span, Sums, UsageQuery, UsageRow};
 use mayfly_types::{AppKey, OperationId, TenantName};
 
 use crate::ControlService;
 
 /// Most budgets of a tenant: each is looked at before an attempt.
 const MOST_BUDGETS: usize = 100;
+/// Most lines of a report.
+const MOST_LINES: usize = 100_000;
 
 impl ControlService {
     pub(crate) async fn report_usage(
@@ -28,10 +30,29 @@ impl ControlService {
                 "give the earlier time as `since`",
             ));
         }
+        let longest_us = match by.time {
+            Some(Span::Minute) => 2 * Span::Day.micros(),
+            Some(Span::Hour) => 100 * Span::Day.micros(),
+            _ => i64::MAX,
+        };
+        if until_us.saturating_sub(since_us) > longest_us {
+            return Err(invalid(
+                "that is too long a time for such short lines",
+                "ask for at most 2 days by minute or 100 days by hour, or for longer lines",
+            ));
+        }
         // What ended a moment ago is part of the answer.
         self.parts.ledger.flush().await?;
         let query = UsageQuery { tenant, app, function, from_us: since_us, until_us, by };
         let rows = self.parts.usage.usage(&query).await?;
+        if rows.len() > MOST_LINES {
+            let text =
+                format!("these are {} lines, and a report has at most {MOST_LINES}", rows.len());
+            return Err(invalid(
+                &text,
+                "ask for a shorter time, longer lines, or one app or function",
+            ));
+        }
         let mut total = Sums::default();
         for row in &rows {
             total += row.sums;
@@ -82,7 +103,9 @@ impl ControlService {
         self.check_scope(&tenant, &key).await?;
         let budgets = self.parts.store.budgets(&tenant).await?;
         let key = BudgetKey { operator: caller.role == Role::Operator, ..key };
-        if budgets.len() >= MOST_BUDGETS && budgets.iter().all(|budget| budget.key != key) {
+        // What a tenant sets leaves room for what the operator does.
+        let alike = budgets.iter().filter(|budget| budget.key.operator == key.operator).count();
+        if alike >= MOST_BUDGETS && budgets.iter().all(|budget| budget.key != key) {
             let text = format!("the tenant has {MOST_BUDGETS} budgets already");
             return Err(invalid(&text, "delete one that is not needed"));
         }

@@ -9,7 +9,6 @@ mod scope;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use mayfly_control_api::{BudgetSummary, FunctionMeter, Spending};
@@ -21,7 +20,7 @@ use mayfly_types::{AppKey, AppName, FunctionName, TenantName};
 pub(crate) use self::hold::Hold;
 use self::scope::{Calendar, Scope};
 use crate::Clock;
-use crate::admission::{Key, Lane};
+use crate::admission::{Key, Lane, TenantLane};
 
 /// The accounts of a node.
 pub struct Accounts {
@@ -39,8 +38,8 @@ pub struct Accounts {
 #[derive(Clone)]
 struct Tenant {
     scope: Arc<Scope>,
-    /// How many attempts run.
-    running: Arc<AtomicU32>,
+    /// How many attempts run and wait.
+    running: Arc<TenantLane>,
 }
 
 /// A function's account, with those that it is part of.

@@ -63,12 +63,20 @@ pub(crate) struct Lane {
     waiting: AtomicU32,
     /// How long an attempt takes, in microseconds, over the last ones.
     takes_us: AtomicU64,
-    /// Of its tenant.
-    tenant: Arc<AtomicU32>,
+    tenant: Arc<TenantLane>,
+}
+
+/// Counts the attempts of a tenant's functions.
+#[derive(Debug, Default)]
+pub(crate) struct TenantLane {
+    running: AtomicU32,
+    waiting: AtomicU32,
+    /// Whether one of them waits for a place of the tenant.
+    crowded: AtomicBool,
 }
 
 impl Lane {
-    pub(crate) fn new(tenant: Arc<AtomicU32>) -> Self {
+    pub(crate) fn new(tenant: Arc<TenantLane>) -> Self {
         Self { tenant, ..Self::default() }
     }
 
@@ -124,7 +132,7 @@ struct Shared {
     cpu: AtomicU64,
     /// How many wait in the line.
     waiting: AtomicUsize,
-    /// Whether somebody waits for more than a place of its function: then all do.
+    /// Whether somebody waits for a place of the node: then all do.
     crowded: AtomicBool,
     line: std::sync::Mutex<Line>,
 }
@@ -164,29 +172,11 @@ impl Admission {
         (self.0.running.load(Ordering::Relaxed), self.0.waiting.load(Ordering::Relaxed))
     }
 
-    /// A place for one more attempt, at once.
-    ///
-    /// # Errors
-    /// `too_many_requests` at the function's or the tenant's limit, `unavailable` at the node's.
-    pub(crate) fn at_once(
-        &self,
-        key: &Key,
-        lane: &Arc<Lane>,
-        config: &FunctionConfig,
-    ) -> Result<Permit, Fault> {
-        let need = self.need(config);
-        let taken = self.0.take_first(key, lane, need);
-        if taken.is_err() && self.0.waiting.load(Ordering::SeqCst) > 0 {
-            // While this one was counted, another may have found no place where there was one.
-            self.0.hand_out(key);
-        }
-        taken.map_err(|full| refusal(full, need))
-    }
-
     /// A place for one more attempt, after a while in line if need be.
     ///
     /// # Errors
-    /// As [`at_once`](Self::at_once), also when the line is too long, or the wait was.
+    /// `too_many_requests` at the function's or the tenant's limit, `unavailable` at the node's, when the line is too
+    /// long or the wait was.
     pub(crate) async fn enter(
         &self,
         key: &Key,
@@ -200,7 +190,12 @@ impl Admission {
         };
         let limits = &self.0.limits;
         let long = lane.waiting.load(Ordering::Relaxed) as usize >= limits.line;
-        if long || lane.wait(need.limit) > limits.wait {
+        // How long a node or a tenant has no place is known to nobody.
+        if long || (full == Full::Function && lane.wait(need.limit) > limits.wait) {
+            if self.0.waiting.load(Ordering::SeqCst) > 0 {
+                // While this one was counted, another may have found no place where there was one.
+                self.0.hand_out(key);
+            }
             return Err(refusal(full, need));
         }
         let (give, given) = oneshot::channel();
@@ -234,6 +229,7 @@ struct InLine<'a> {
 impl<'a> InLine<'a> {
     fn join(shared: &'a Shared, lane: &'a Lane) -> Self {
         shared.waiting.fetch_add(1, Ordering::SeqCst);
+        lane.tenant.waiting.fetch_add(1, Ordering::SeqCst);
         lane.waiting.fetch_add(1, Ordering::SeqCst);
         Self { shared, lane }
     }
@@ -242,6 +238,7 @@ impl<'a> InLine<'a> {
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
         self.shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        self.lane.tenant.waiting.fetch_sub(1, Ordering::SeqCst);
         self.lane.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 }
@@ -261,7 +258,12 @@ impl Shared {
         if lane.waiting.load(Ordering::SeqCst) > 0 {
             return Err(Full::Function);
         }
-        if self.crowded.load(Ordering::SeqCst) {
+        let waits = |count: u32, crowded: &AtomicBool| count > 0 && crowded.load(Ordering::SeqCst);
+        if waits(lane.tenant.waiting.load(Ordering::SeqCst), &lane.tenant.crowded) {
+            return Err(Full::Tenant);
+        }
+        // Whoever crowded it may have left since.
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.crowded.load(Ordering::SeqCst) {
             return Err(Full::Node);
         }
         self.take(key, lane, need)
@@ -281,7 +283,7 @@ impl Shared {
         };
         // What was counted is taken back by the permit's drop, whatever stood in the way.
         let of_function = within(&lane.running, need.limit);
-        let of_tenant = within(&lane.tenant, tenant);
+        let of_tenant = within(&lane.tenant.running, tenant);
         let of_node = within(&self.running, node);
         let has_memory = fits(&self.memory, need.memory, memory);
         let has_cpu = fits(&self.cpu, need.cpu, cpu);
@@ -306,7 +308,7 @@ impl Shared {
 
     fn give_back(&self, lane: &Lane, need: Need) {
         lane.running.fetch_sub(1, Ordering::SeqCst);
-        lane.tenant.fetch_sub(1, Ordering::SeqCst);
+        lane.tenant.running.fetch_sub(1, Ordering::SeqCst);
         self.running.fetch_sub(1, Ordering::SeqCst);
         let back = |count: &AtomicU64, less: u64, most: u64| {
             if most != u64::MAX {
@@ -317,7 +319,8 @@ impl Shared {
         back(&self.cpu, need.cpu, self.limits.cpu);
     }
 
-    /// Gives places that are free to those who wait: of one function, unless others wait for more than that.
+    /// Gives places that are free to those who wait: of one function, or of its tenant or of all if somebody waits for a
+    /// place of these.
     fn hand_out(self: &Arc<Self>, left: &Key) {
         // What was given to somebody who has left comes back by its own drop, after the lock.
         let mut unwanted = Vec::new();

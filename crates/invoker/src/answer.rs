@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -74,7 +75,15 @@ impl Attempt {
             }
             None => self.append(outcome),
         }
-        let sums = Sums::of(outcome, memory);
+        // What the ledger has, and nothing else: what was recorded with the answer stays billed.
+        let sums = match &self.recorded {
+            None => Sums::of(outcome, memory),
+            Some(before) => {
+                let mut sums = Sums::of(before, memory);
+                sums += self.entry(outcome).sums();
+                sums
+            }
+        };
         self.shared.settle(&function.account, self.started_us, sums, outcome.wall_us);
         drop((self.hold, self.permit));
     }
@@ -91,8 +100,12 @@ impl Attempt {
     }
 
     fn append(&self, outcome: &Outcome) {
+        self.shared.parts.ledger.append(&self.entry(outcome));
+    }
+
+    fn entry<'a>(&'a self, outcome: &'a Outcome) -> LedgerEntry<'a> {
         let revision = &self.function.revision;
-        self.shared.parts.ledger.append(&LedgerEntry {
+        LedgerEntry {
             invocation: self.id,
             attempt: self.number,
             app: revision.app(),
@@ -102,7 +115,37 @@ impl Attempt {
             memory: revision.config().memory,
             outcome,
             before: self.recorded.as_ref(),
-        });
+        }
+    }
+}
+
+/// An attempt whose caller may leave before there is an answer.
+pub(crate) struct Left {
+    attempt: Option<Attempt>,
+    began: Instant,
+}
+
+impl Left {
+    pub(crate) fn before(attempt: Attempt) -> Self {
+        Self { attempt: Some(attempt), began: Instant::now() }
+    }
+
+    /// There is an answer: the attempt goes on as before.
+    pub(crate) fn stayed(mut self) -> Attempt {
+        self.attempt
+            .take()
+            .unwrap_or_else(|| unreachable!("it is taken here and when it is dropped"))
+    }
+}
+
+impl Drop for Left {
+    /// What ran is counted. The processor time is known to nobody any more.
+    fn drop(&mut self) {
+        let Some(attempt) = self.attempt.take() else { return };
+        let wall_us = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let bytes_in = attempt.request.unwrap_or(0);
+        let nothing = Outcome::nothing(OutcomeStatus::Cancelled);
+        attempt.settle(&Outcome { wall_us, bytes_in, ..nothing });
     }
 }
 

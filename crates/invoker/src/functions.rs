@@ -63,7 +63,8 @@ impl Functions {
         let now = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
         let mut held = self.by_revision.write().unwrap_or_else(|e| e.into_inner());
         held.retain(|_, function| {
-            function.account.lane.now().0 > 0 || function.used.load(Ordering::Relaxed) + keep > now
+            // An attempt holds what it runs.
+            Arc::strong_count(function) > 1 || function.used.load(Ordering::Relaxed) + keep > now
         });
     }
 }

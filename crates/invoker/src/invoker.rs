@@ -108,7 +108,7 @@ impl Invoker {
         told: Option<oneshot::Sender<Settled>>,
     ) -> Result<Answer, Fault> {
         let shared = &self.shared;
-        let admitted = self.admit(&invocation.target, told.is_some()).await;
+        let admitted = self.admit(&invocation.target).await;
         let Admitted { revision, secrets, function, permit, hold } =
             admitted.inspect_err(|fault| shared.refusals.count(fault.code))?;
         let attempt = Attempt {
@@ -160,7 +160,7 @@ impl Invoker {
     }
 
     /// Lets an attempt begin, if its tenant, its limits and its budgets do.
-    async fn admit(&self, target: &Target, event: bool) -> Result<Admitted, Fault> {
+    async fn admit(&self, target: &Target) -> Result<Admitted, Fault> {
         let shared = &self.shared;
         let (revision, secrets) = shared.revision(target)?;
         let accounts = &shared.parts.accounts;
@@ -171,11 +171,7 @@ impl Invoker {
         }
         let account = &function.account;
         let (key, lane, config) = (&account.key, &account.lane, revision.config());
-        let permit = match event {
-            // An event that finds no place goes back to where it waits anyway.
-            true => shared.admission.at_once(key, lane, config)?,
-            false => shared.admission.enter(key, lane, config).await?,
-        };
+        let permit = shared.admission.enter(key, lane, config).await?;
         let hold = match &tenant {
             Some(tenant) => accounts.hold(account, &tenant.budgets, config)?,
             None => None,
@@ -187,6 +183,11 @@ impl Invoker {
     pub(crate) fn live(&self, app: &AppKey, function: &FunctionName) -> Option<Arc<Revision>> {
         let target = Target { app: app.clone(), function: function.clone(), release: None };
         self.shared.revision(&target).ok().map(|(revision, _)| revision)
+    }
+
+    /// Where records of attempts go.
+    pub(crate) fn ledger(&self) -> &dyn Ledger {
+        &*self.shared.parts.ledger
     }
 
     /// The node's own limits.
@@ -326,7 +327,11 @@ impl Shared {
 }
 
 async fn run(instance: Arc<dyn Instance>, call: Call, attempt: Attempt) -> Result<Answer, Fault> {
-    match instance.run(call).await {
+    // A caller that leaves before there is an answer drops this here, and has run it all the same.
+    let left = answer::Left::before(attempt);
+    let ran = instance.run(call).await;
+    let attempt = left.stayed();
+    match ran {
         Ok(Reply::Http { head, body }) => {
             Ok(Answer::Http { head, body: answer::body(body, attempt) })
         }

@@ -43,7 +43,15 @@ impl Instance for FakeInstance {
         self: Arc<Self>,
         call: Call,
     ) -> Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send>> {
-        Box::pin(async move { (self.0)(call) })
+        Box::pin(async move {
+            // One that is never answered.
+            if let Payload::Http(request) = &call.payload
+                && request.url.ends_with("/never")
+            {
+                return std::future::pending().await;
+            }
+            (self.0)(call)
+        })
     }
 }
 
@@ -494,6 +502,26 @@ async fn attempts_that_fail_or_are_cancelled_are_in_the_ledger_and_refusals_are_
     assert_eq!(world.ledger.taken(), []);
     drop(first);
     assert_eq!(world.ledger.taken().len(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_that_leaves_before_the_answer_pays_for_what_ran() {
+    use futures_util::FutureExt as _;
+    let live = vec![(100, release(1, revision(HandlerStyle::Fetch, Some(1), "x")))];
+    let world = world(live, |_| complete("ok"));
+    let Payload::Http(mut request) = http("") else { unreachable!() };
+    request.url = "http://app.localhost/never".into();
+    let mut call = Box::pin(world.call(Payload::Http(request)));
+    while world.runtime.starts.lock().unwrap().is_empty() {
+        assert!(call.as_mut().now_or_never().is_none());
+    }
+    assert!(call.as_mut().now_or_never().is_none());
+    assert_eq!(world.ledger.taken(), []);
+    drop(call);
+    let [(1, sums)] = world.ledger.taken()[..] else { panic!("it ran") };
+    assert_eq!((sums.attempts, sums.caller_faults), (1, 1));
+    assert!(sums.billed_ms >= 1);
+    assert!(world.call(http("")).await.is_ok(), "the place is free again");
 }
 
 #[tokio::test]

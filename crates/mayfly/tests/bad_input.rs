@@ -703,7 +703,8 @@ async fn a_client_that_stalls_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_at_its_limit_sends_callers_elsewhere() {
-    let node = node().config("[limits]\nnode_concurrency = 2\n").start().await;
+    let node =
+        node().config("[limits]\nnode_concurrency = 2\nqueue_wait = \"10ms\"\n").start().await;
     let app = deploy_guests(&node, "faults", "").await;
     let slow: Vec<_> = (0..2)
         .map(|_| {
@@ -761,7 +762,8 @@ async fn the_death_of_the_process_that_prepares_code_costs_one_deployment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_of_the_operator_hold() {
-    let node = node().config("[limits]\nbody = \"1KB\"\nfunction_concurrency = 2\n").start().await;
+    let limits = "body = \"1KB\"\nfunction_concurrency = 2\nqueue_wait = \"10ms\"";
+    let node = node().config(&format!("[limits]\n{limits}\n")).start().await;
     let app = {
         node.deploy(&guests("faults", "faults", ""))
             .await

@@ -331,8 +331,7 @@ impl State {
         }
         self.ended = true;
         self.resume();
-        let wall = self.began.elapsed().saturating_sub(self.stalled.1);
-        self.outcome.wall_us = wall.as_micros() as u64;
+        self.outcome.wall_us = self.ran().as_micros() as u64;
         (self.outcome.cpu_us, self.outcome.memory_peak) = (done.cpu_us, done.memory);
         if let Some(fault) = &fault {
             self.outcome.status = OutcomeStatus::Fault(fault.code);
@@ -365,6 +364,12 @@ impl State {
     }
 
     /// The reader has taken something, so the function waits no longer.
+    /// How long it ran, without the time in which it waited for a slow reader.
+    fn ran(&self) -> Duration {
+        let stalls = self.stalled.0.map_or(Duration::ZERO, |since| since.elapsed());
+        self.began.elapsed().saturating_sub(self.stalled.1 + stalls)
+    }
+
     fn resume(&mut self) {
         if let Some(since) = self.stalled.0.take() {
             self.stalled.1 += since.elapsed();
@@ -439,7 +444,13 @@ impl ReplyStream for Rest {
 
     fn so_far(self: Pin<&mut Self>) -> Outcome {
         let state = self.0.lock();
-        Outcome { status: OutcomeStatus::Cancelled, ..state.outcome.clone() }
+        let status = OutcomeStatus::Cancelled;
+        if state.ended {
+            return Outcome { status, ..state.outcome.clone() };
+        }
+        // The process tells its processor time at the end; how long it runs is known here.
+        let wall_us = state.ran().as_micros() as u64;
+        Outcome { status, wall_us, ..state.outcome.clone() }
     }
 }
 

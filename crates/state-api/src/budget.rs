@@ -122,7 +122,7 @@ impl Prices {
 
     /// What it costs, in the currency.
     pub fn cost(&self, sums: &Sums) -> f64 {
-        self.request * sums.attempts as f64 + self.gb_second * sums.gb_seconds()
+        self.request * sums.billed_attempts() as f64 + self.gb_second * sums.gb_seconds()
     }
 }
 
@@ -130,7 +130,7 @@ impl Meter {
     /// How much of it sums come to.
     pub fn read(self, sums: &Sums, prices: &Prices) -> f64 {
         match self {
-            Self::Requests => sums.attempts as f64,
+            Self::Requests => sums.billed_attempts() as f64,
             Self::GbSeconds => sums.gb_seconds(),
             Self::Money => prices.cost(sums),
         }

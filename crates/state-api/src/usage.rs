@@ -109,6 +109,11 @@ impl Sums {
         }
     }
 
+    /// Attempts that cost something: the platform's own failures do not.
+    pub fn billed_attempts(&self) -> u64 {
+        self.attempts.saturating_sub(self.platform_faults)
+    }
+
     /// GB-seconds: billed time times memory limit; a GB is 2^30 bytes.
     pub fn gb_seconds(&self) -> f64 {
         self.mb_ms as f64 / (1024.0 * 1000.0)
@@ -325,6 +330,7 @@ mod tests {
         let with = |status| Sums::of(&Outcome { status, ..outcome.clone() }, ByteSize::mb(1));
         let broken = with(OutcomeStatus::Fault(FaultCode::Internal));
         assert_eq!((broken.platform_faults, broken.billed_ms, broken.mb_ms), (1, 0, 0));
+        assert_eq!((broken.attempts, broken.billed_attempts()), (1, 0));
         let threw = with(OutcomeStatus::Fault(FaultCode::FunctionError));
         assert_eq!((threw.function_faults, threw.billed_ms), (1, 2));
         assert_eq!(with(OutcomeStatus::Cancelled).caller_faults, 1);

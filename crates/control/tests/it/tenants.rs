@@ -262,6 +262,9 @@ async fn nobody_gives_or_takes_more_than_they_may() {
     let body = |role: &str| json!({ "name": "more", "role": role }).to_string();
     node.call("POST", "/v1/tokens", body("operator")).await.error(403, "forbidden");
     node.call("DELETE", "/v1/tokens/admin", "").await.error(403, "forbidden");
+    let instead = json!({ "name": "admin", "role": "read" }).to_string();
+    node.call("POST", "/v1/tokens", instead).await.error(403, "forbidden");
+    as_token(&node, &operator, "GET", "/v1/tenants", "").await.expect(200);
     let own = node.call("DELETE", "/v1/tokens/admin-2", "").await.error(409, "conflict");
     assert!(own["message"].as_str().unwrap().contains("use another"), "{own}");
     node.token = operator;

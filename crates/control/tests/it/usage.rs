@@ -66,6 +66,9 @@ async fn usage_is_told_with_its_cost_and_by_what_was_asked() {
     }
     let wrong = "/v1/usage?since=2024-01-01T00:00:00Z&until=2023-11-01T00:00:00Z";
     node.get(wrong).await.error(422, "invalid");
+    let long = "/v1/usage?by=minute&since=2023-11-01T00:00:00Z";
+    let error = node.get(long).await.error(422, "invalid");
+    assert!(error["details"][0]["help"].as_str().unwrap().contains("2 days"), "{error}");
 }
 
 #[tokio::test]

@@ -9,6 +9,9 @@ use mayfly_types::{Fault, FaultCode, FunctionConfig};
 use super::scope::Calendar;
 use super::{Account, Accounts, seconds_until};
 
+/// Seconds to wait for attempts under way.
+const HELD: u64 = 2;
+
 /// As much of an account as an attempt may use, held until it is dropped.
 pub(crate) struct Hold {
     account: Arc<Account>,
@@ -98,22 +101,24 @@ impl Accounts {
         let (spent, held) = account.scope(key).read(calendar, key.period);
         let show = |amount| meter.show(amount, &self.prices);
         let read = |sums: &Sums| meter.read(sums, &self.prices);
-        let until_us = calendar.until_us(key.period);
-        let until = Timestamp::from_microsecond(until_us).unwrap_or_default();
-        let message = format!(
-            "the budget of {} for each {} is used up: {} of {}; it begins anew at {until}",
-            key.scope(),
-            key.period,
+        let detail = format!(
+            "{} of {} are used, attempts under way hold {}, and this one may use up to {}, by its timeout and memory",
             show(read(&spent)),
             show(budget.limit),
-        );
-        let detail = format!(
-            "attempts under way hold {}, and this one may use up to {}, by its timeout and memory",
             show(read(&held)),
             show(read(&need)),
         );
-        Fault::new(FaultCode::BudgetExceeded, message)
-            .with_detail(detail)
-            .retry_after(seconds_until(now_us, until_us))
+        let mut with = spent;
+        with += need;
+        let of = format!("the budget of {} for each {}", key.scope(), key.period);
+        // Callers are not told how much it is.
+        let (message, wait) = if read(&with) <= budget.limit {
+            (format!("what is left of {of} is held by attempts under way"), HELD)
+        } else {
+            let until_us = calendar.until_us(key.period);
+            let until = Timestamp::from_microsecond(until_us).unwrap_or_default();
+            (format!("{of} is used up; it begins anew at {until}"), seconds_until(now_us, until_us))
+        };
+        Fault::new(FaultCode::BudgetExceeded, message).with_detail(detail).retry_after(wait)
     }
 }

@@ -45,6 +45,9 @@ impl Calendar {
     }
 }
 
+/// More than a month.
+const FAR_US: i64 = 40 * Span::Day.micros();
+
 /// What is used in one period after the other.
 #[derive(Debug, Clone, Copy)]
 struct Spent {
@@ -53,9 +56,10 @@ struct Spent {
 }
 
 impl Spent {
-    /// Begins anew when the period is another, but not because the clock went back.
+    /// Begins anew when the period is another; but not because the clock went back a little, which gives nobody
+    /// anything. Where it went back far it had been far ahead, and what was counted since is of a time to come.
     fn turn(&mut self, from_us: i64) {
-        if from_us > self.from_us {
+        if from_us > self.from_us || self.from_us.saturating_sub(from_us) > FAR_US {
             *self = Self { from_us, sums: Sums::default() };
         }
     }

@@ -105,11 +105,10 @@ async fn attempts_that_begin_together_cannot_use_more_than_there_is() {
     let holds: Vec<_> = (0..3).map(|_| world.hold("a", &budgets).unwrap()).collect();
     let refused = world.hold("a", &budgets).err().unwrap();
     assert_eq!(refused.code, FaultCode::BudgetExceeded);
-    assert_eq!(refused.wait_seconds(), Some(3_600), "the day ends in an hour");
+    assert_eq!(refused.wait_seconds(), Some(2), "they may leave enough");
     assert_eq!(
         refused.message,
-        "the budget of function photos/a for each day is used up: 0.000 GB-seconds of 3.500 \
-         GB-seconds; it begins anew at 2024-03-01T00:00:00Z"
+        "what is left of the budget of function photos/a for each day is held by attempts under way"
     );
     let detail = refused.detail.unwrap();
     assert!(detail.contains("hold 3.000 GB-seconds"), "{detail}");
@@ -117,6 +116,13 @@ async fn attempts_that_begin_together_cannot_use_more_than_there_is() {
     assert_eq!(world.ran("a", &budgets, 1), 0);
     drop(holds);
     assert_eq!(world.accounts.used(&budgets[0]), (0.5, 0.0, LATE_US + HOUR_US));
+    let tight = [world.budget("photos/a", Meter::GbSeconds, Period::Day, 1.25)];
+    let refused = world.hold("a", &tight).err().unwrap();
+    assert_eq!(refused.wait_seconds(), Some(3_600), "the day ends in an hour");
+    assert_eq!(
+        refused.message,
+        "the budget of function photos/a for each day is used up; it begins anew at 2024-03-01T00:00:00Z"
+    );
     let holds: Vec<_> = (0..3).map(|_| world.hold("a", &budgets).unwrap()).collect();
     assert!(world.hold("a", &budgets).is_err());
     assert!(world.hold("b", &budgets).unwrap().is_none(), "it is not b's budget");

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use mayfly_types::TenantName;
 use tokio::sync::oneshot;
@@ -22,7 +23,7 @@ pub(super) struct Line {
     tenants: VecDeque<TenantName>,
     functions: HashMap<TenantName, VecDeque<Key>>,
     waiters: HashMap<Key, VecDeque<Waiter>>,
-    /// Whether somebody waits for more than a place of its function.
+    /// Whether somebody waits for a place of the node.
     crowded: bool,
 }
 
@@ -39,7 +40,7 @@ impl Line {
         waiters.push_back(waiter);
     }
 
-    /// Whether somebody waits for more than a place of its function.
+    /// Whether somebody waits for a place of the node.
     pub(super) fn is_crowded(&self) -> bool {
         self.crowded
     }
@@ -53,15 +54,9 @@ impl Line {
         unwanted: &mut Vec<Permit>,
     ) {
         if !self.crowded {
-            let served = loop {
-                match self.serve(left, &take, unwanted) {
-                    Ok(true) => {}
-                    served => break served,
-                }
-            };
-            if !matches!(served, Err(Full::Tenant | Full::Node)) {
-                return;
-            }
+            // The place was one of its tenant, too: another of that one's functions may wait for it.
+            while let Ok(true) = self.serve_tenant(tenant(left), &take, unwanted) {}
+            return;
         }
         self.crowded = false;
         let mut idle = 0;
@@ -89,6 +84,12 @@ impl Line {
         unwanted: &mut Vec<Permit>,
     ) -> Result<bool, Full> {
         let functions = self.functions.get(tenant).map_or(0, VecDeque::len);
+        if let Some(first) = self.functions.get(tenant).and_then(VecDeque::front)
+            && let Some(waiter) = self.waiters.get(first).and_then(VecDeque::front)
+        {
+            // Whether it still is shows now.
+            waiter.lane.tenant.crowded.store(false, Ordering::SeqCst);
+        }
         for _ in 0..functions {
             let first = self.functions.get(tenant).and_then(VecDeque::front);
             let Some(key) = first.cloned() else { return Ok(false) };
@@ -128,7 +129,10 @@ impl Line {
         let permit = match take(key, &first.lane, first.need) {
             Ok(permit) => permit,
             Err(full) => {
-                self.crowded |= full != Full::Function;
+                self.crowded |= full == Full::Node;
+                if full == Full::Tenant {
+                    first.lane.tenant.crowded.store(true, Ordering::SeqCst);
+                }
                 return Err(full);
             }
         };

@@ -19,6 +19,10 @@ impl Calls {
         tokio::spawn(async move { it.admission.enter(&it.key, &it.lane, &it.config).await })
     }
 
+    fn need(&self) -> Need {
+        self.admission.need(&self.config)
+    }
+
     async fn now(&self) -> Result<Permit, Fault> {
         self.enter().await.unwrap()
     }
@@ -41,7 +45,7 @@ impl Calls {
 
 struct World {
     admission: Arc<Admission>,
-    tenants: std::sync::Mutex<std::collections::HashMap<TenantName, Arc<AtomicU32>>>,
+    tenants: std::sync::Mutex<std::collections::HashMap<TenantName, Arc<TenantLane>>>,
 }
 
 impl World {
@@ -98,8 +102,6 @@ async fn nobody_goes_past_those_who_wait() {
     let calls = world.calls(&unused_tenant(), "a", Some(1));
     let first = calls.now().await.unwrap();
     let second = calls.waits().await;
-    let event = calls.admission.at_once(&calls.key, &calls.lane, &calls.config);
-    assert_eq!(code(event), FaultCode::TooManyRequests);
     let third = calls.waits().await;
     drop(first);
     drop(second.await.unwrap().unwrap());
@@ -227,8 +229,8 @@ async fn memory_and_processors_are_not_sold_beyond_what_there_is() {
         let waits = calls.waits().await;
         drop(first);
         let third = waits.await.unwrap().unwrap();
-        let refused = calls.admission.at_once(&calls.key, &calls.lane, &calls.config);
-        assert_eq!(code(refused), FaultCode::Unavailable);
+        let refused = calls.admission.0.take_first(&calls.key, &calls.lane, calls.need());
+        assert_eq!(refused.unwrap_err(), Full::Node);
         drop(third);
         // What alone needs more than there is runs alone.
         let mut large = world.calls(&unused_tenant(), "large", None);
@@ -237,6 +239,40 @@ async fn memory_and_processors_are_not_sold_beyond_what_there_is() {
         drop(_second);
         waits.await.unwrap().unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_line_that_everybody_left_keeps_nobody_out() {
+    for limits in [Limits { node: 1, ..patient() }, Limits { tenant: 1, ..patient() }] {
+        let world = World::new(limits);
+        let calls = world.calls(&unused_tenant(), "a", None);
+        // So slow that nobody would wait for a place of the function.
+        calls.lane.takes_us.store(u64::MAX / 4, Ordering::Relaxed);
+        let first = calls.now().await.unwrap();
+        let leaves = calls.waits().await;
+        leaves.abort();
+        assert!(leaves.await.is_err());
+        drop(first);
+        calls.lane.takes_us.store(u64::MAX / 4, Ordering::Relaxed);
+        assert!(calls.now().await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_at_its_limit_keeps_no_other_tenant_waiting() {
+    let world = World::new(Limits { tenant: 1, ..patient() });
+    let (crowded, other) = (unused_tenant(), unused_tenant());
+    let (a, b) = (world.calls(&crowded, "a", None), world.calls(&crowded, "b", None));
+    let first = a.now().await.unwrap();
+    let waits = b.waits().await;
+    let theirs = world.calls(&other, "slow", None);
+    theirs.lane.takes_us.store(u64::MAX / 4, Ordering::Relaxed);
+    drop(theirs.now().await.unwrap());
+    // And a place of the tenant goes to whichever of its functions waits.
+    let next = a.waits().await;
+    drop(first);
+    drop(waits.await.unwrap().unwrap());
+    next.await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -10,9 +10,9 @@ use mayfly_control_api::{Error, Event, Events};
 use mayfly_runtime_api::Diagnostic;
 use mayfly_state_api::{
     Accepted, Completion, Error as StateError, InvocationRecord, InvocationStatus, Lease,
-    NewInvocation, Redrive, Then,
+    LedgerEntry, NewInvocation, Redrive, Then,
 };
-use mayfly_types::{AppKey, Destination, FunctionName, InvocationId, TenantName};
+use mayfly_types::{AppKey, ByteSize, Destination, FunctionName, InvocationId, TenantName};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -200,7 +200,7 @@ impl Shared {
             destination::tell(&mut then, revision, &lease, &came, now_us, age);
         }
         let completion = Completion { id: lease.id, fence: lease.fence, attempt, then };
-        self.complete(&lane, completion).await;
+        self.complete(&lane, lease.caller.as_deref(), completion).await;
         self.held().remove(&lease.id);
         self.lanes().ended(&lane, self.now_us());
         self.wake.notify_one();
@@ -214,7 +214,7 @@ impl Shared {
     }
 
     /// Writes down how an attempt ended: until that is done it goes on being this node's.
-    async fn complete(&self, lane: &Lane, completion: Completion) {
+    async fn complete(&self, lane: &Lane, caller: Option<&str>, completion: Completion) {
         let mut pause = AGAIN.0;
         loop {
             match self.parts.queue.complete(completion.clone()).await {
@@ -233,8 +233,25 @@ impl Shared {
                     }
                     return;
                 }
-                // Another has it, or its app was deleted.
-                Err(StateError::Conflict(_) | StateError::NotFound { .. }) => return,
+                // Another has it, or its app was deleted. What ran is owed all the same, unless it may have been
+                // counted by an earlier try whose answer was lost.
+                Err(StateError::Conflict(_) | StateError::NotFound { .. }) => {
+                    if let Some(attempt) = completion.attempt.as_ref().filter(|_| pause == AGAIN.0)
+                    {
+                        self.invoker.ledger().append(&LedgerEntry {
+                            invocation: completion.id,
+                            attempt: attempt.number,
+                            app: &lane.0,
+                            function: &lane.1,
+                            caller,
+                            started_us: attempt.started_us,
+                            memory: attempt.memory.unwrap_or(ByteSize::bytes(0)),
+                            outcome: &attempt.outcome,
+                            before: None,
+                        });
+                    }
+                    return;
+                }
                 Err(error) => {
                     tracing::warn!(%error, invocation = %completion.id, "end an attempt");
                     tokio::time::sleep(pause).await;

@@ -32,8 +32,6 @@ impl Shared {
                     if !std::mem::replace(&mut failing, true) {
                         tracing::warn!(%error, "sync the ledger; it is tried again");
                     }
-                    // There still is something to sync.
-                    self.writer().dirty = true;
                 }
             }
             if closed {
@@ -63,6 +61,8 @@ impl Shared {
             let mut writer = self.writer();
             writer.full.extend(full);
             writer.named |= named;
+            // There still is something to sync.
+            writer.dirty = true;
             return Err(error);
         }
         for segment in full {
@@ -71,6 +71,7 @@ impl Shared {
             }
         }
         let mut writer = self.writer();
+        writer.dirty |= waited.is_err();
         if end > writer.synced {
             writer.synced = end;
             drop(writer);
@@ -110,6 +111,10 @@ impl Shared {
     fn close(&self) {
         let (segment, spare) = {
             let mut writer = self.writer();
+            if !writer.waiting.is_empty() {
+                let records = writer.waiting.len();
+                tracing::error!(records, "the disk is full: attempts are lost to the ledger");
+            }
             (writer.segment.take(), writer.spare.take())
         };
         if let Some(segment) = segment
