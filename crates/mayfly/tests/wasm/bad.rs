@@ -18,7 +18,13 @@ async fn each_way_to_break_has_its_code_and_the_next_call_is_fine() {
         ("/exit?code=1", "function_error", "exited with code 1"),
     ] {
         let answer = app.get(path).await;
-        assert_eq!((answer.status, answer.code().as_str()), (502, code), "{path}");
+        // Where a tick falls between the two, the first is sent before there is a second.
+        let sent = path == "/twice" && answer.status == 200;
+        assert!(
+            sent || (answer.status, answer.code().as_str()) == (502, code),
+            "{path}: {}",
+            answer.text()
+        );
         // What only the owner may read is not in the answer.
         assert!(!answer.text().contains("behaviours::"), "{}", answer.text());
         node.logs("behaviours").containing(logged).await;
