@@ -87,6 +87,11 @@ impl Attempt {
             }
         };
         self.shared.settle(&function.account, self.started_us, sums, outcome.wall_us);
+        function.account.lane.ran(outcome.cpu_us, outcome.wall_us);
+        if revision.config().runtime.is_process() {
+            let start_us = outcome.cold.then_some(outcome.init_us);
+            function.account.ended((self.shared.parts.clock)(), start_us);
+        }
         drop((self.hold, self.permit));
     }
 

@@ -24,6 +24,7 @@ use crate::accounts::{Account, Accounts, Hold};
 use crate::admission::{Admission, Limits, Permit};
 use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
 use crate::functions::{Function, Functions};
+use crate::keep::{self, Host};
 use crate::keyed;
 use crate::logs::FunctionLogs;
 
@@ -50,6 +51,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The node's own limits.
     pub limits: Limits,
+    /// What is known of the machine.
+    pub host: Arc<dyn Host>,
 }
 
 /// Runs functions.
@@ -60,7 +63,7 @@ pub struct Invoker {
 
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
-    functions: Functions,
+    pub(crate) functions: Functions,
     refusals: Refusals,
     pub(crate) admission: Admission,
     pub(crate) tasks: Arc<Tasks>,
@@ -78,6 +81,8 @@ impl Invoker {
             tasks: Arc::default(),
             keyed: Arc::default(),
         });
+        shared.admission.watch(Arc::clone(&shared.parts.host));
+        tokio::spawn(keep::run(Arc::downgrade(&shared)));
         let weak = Arc::downgrade(&shared);
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(SWEEP);
@@ -118,8 +123,13 @@ impl Invoker {
     ) -> Result<Answer, Fault> {
         let shared = &self.shared;
         let admitted = self.admit(&invocation.target).await;
-        let Admitted { revision, secrets, function, permit, hold } =
+        let Admitted { function, permit, hold } =
             admitted.inspect_err(|fault| shared.refusals.count(fault.code))?;
+        let revision = Arc::clone(&function.revision);
+        let started_us = (shared.parts.clock)();
+        if revision.config().runtime.is_process() {
+            function.account.begins(started_us);
+        }
         let attempt = Attempt {
             id: invocation.id,
             number: match &invocation.payload {
@@ -127,7 +137,7 @@ impl Invoker {
                 Payload::Http(_) => 1,
             },
             caller: invocation.caller,
-            started_us: (shared.parts.clock)(),
+            started_us,
             shared: Arc::clone(shared),
             function: Arc::clone(&function),
             permit,
@@ -136,7 +146,7 @@ impl Invoker {
             recorded: None,
             told,
         };
-        let instance = match shared.instance(&function, &secrets).await {
+        let instance = match shared.instance(&function).await {
             Ok(instance) => instance,
             Err(fault) => {
                 // A function that cannot even start has had its attempt.
@@ -173,7 +183,7 @@ impl Invoker {
         let shared = &self.shared;
         let (revision, secrets) = shared.revision(target)?;
         let accounts = &shared.parts.accounts;
-        let function = shared.functions.get(&revision, secrets.generation, accounts);
+        let function = shared.functions.get(&revision, &secrets, accounts);
         let tenant = shared.tenant(revision.app());
         served(tenant.as_deref())?;
         let account = &function.account;
@@ -183,7 +193,7 @@ impl Invoker {
             Some(tenant) => accounts.hold(account, &tenant.budgets, config)?,
             None => None,
         };
-        Ok(Admitted { revision, secrets, function, permit, hold })
+        Ok(Admitted { function, permit, hold })
     }
 
     /// A revision of a function that is live.
@@ -205,8 +215,6 @@ impl Invoker {
 
 /// An attempt that may begin.
 struct Admitted {
-    revision: Arc<Revision>,
-    secrets: Arc<Secrets>,
     function: Arc<Function>,
     permit: Permit,
     hold: Option<Hold>,
@@ -299,13 +307,10 @@ impl Shared {
         Ok((Arc::clone(revision), Arc::clone(&app.secrets)))
     }
 
-    async fn instance(
-        &self,
-        function: &Arc<Function>,
-        secrets: &Secrets,
-    ) -> Result<Arc<dyn Instance>, Fault> {
+    /// A function's instance, which is started where there is none.
+    pub(crate) async fn instance(&self, function: &Function) -> Result<Arc<dyn Instance>, Fault> {
         let start = || async {
-            let revision = &function.revision;
+            let (revision, secrets) = (&function.revision, function.secrets());
             let kind = revision.config().runtime;
             let runtime = self.parts.runtimes.get(&kind).ok_or_else(|| {
                 Fault::new(FaultCode::Unavailable, format!("this node has no runtime `{kind}`"))

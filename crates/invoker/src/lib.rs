@@ -11,13 +11,15 @@ mod answer;
 mod events;
 mod functions;
 mod invoker;
+mod keep;
 mod keyed;
 mod logs;
 
 pub use accounts::Accounts;
-pub use admission::Limits;
+pub use admission::{Limits, Processors};
 pub use events::{Dispatcher, EventLimits, EventParts};
 pub use invoker::{Invoker, Parts};
+pub use keep::{AnyHost, Host};
 
 /// Tells the time in UTC microseconds since 1970.
 pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,9 +13,9 @@ use bytes::Bytes;
 use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, TenantView, View};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
-    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Payload,
-    PrepareError, PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, ResponseHead, Runtime,
-    StartRequest, Target,
+    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Keep,
+    Payload, PrepareError, PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, ResponseHead,
+    Runtime, StartRequest, Target,
 };
 use mayfly_state_api::{
     BudgetKey, BudgetKind, BudgetRecord, Error, Ledger, LedgerEntry, LogLine, LogQuery, LogStore,
@@ -28,18 +29,24 @@ use mayfly_types::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Accounts, Invoker, Limits, Parts};
+use crate::{Accounts, Host, Invoker, Limits, Parts, Processors};
 
 type Handler = dyn Fn(Call) -> Result<Reply, Failure> + Send + Sync;
 
 struct Fake {
     handler: Arc<Handler>,
     starts: Mutex<Vec<BTreeMap<String, String>>>,
+    kept: Arc<Mutex<Vec<Keep>>>,
 }
 
-struct FakeInstance(Arc<Handler>);
+struct FakeInstance(Arc<Handler>, Arc<Mutex<Vec<Keep>>>);
 
 impl Instance for FakeInstance {
+    fn keep(self: Arc<Self>, keep: Keep) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.1.lock().unwrap().push(keep);
+        Box::pin(std::future::ready(()))
+    }
+
     fn run(
         self: Arc<Self>,
         call: Call,
@@ -64,7 +71,7 @@ impl Runtime for Fake {
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {
         self.starts.lock().unwrap().push((*request.secrets).clone());
-        Ok(Arc::new(FakeInstance(Arc::clone(&self.handler))))
+        Ok(Arc::new(FakeInstance(Arc::clone(&self.handler), Arc::clone(&self.kept))))
     }
 }
 
@@ -87,7 +94,6 @@ impl Recorded {
 impl Ledger for Recorded {
     fn append(&self, entry: &LedgerEntry<'_>) {
         assert_eq!((entry.app, entry.function), (&app(), &function()));
-        assert_eq!(entry.started_us, NOW_US);
         let sums = entry.sums();
         self.0.lock().unwrap().push((entry.invocation, entry.attempt, sums));
     }
@@ -159,6 +165,7 @@ pub(crate) fn revision_with(
         timeout: TimeSpan::seconds(30),
         concurrency,
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::new(),
         secrets: vec!["GIVEN".into()],
@@ -188,7 +195,25 @@ pub(crate) struct World {
     runtime: Arc<Fake>,
     view: SharedView,
     pub(crate) ledger: Arc<Recorded>,
+    pub(crate) host: Arc<FakeHost>,
     _directory: tempfile::TempDir,
+}
+
+/// A machine as its test says.
+#[derive(Default)]
+pub(crate) struct FakeHost {
+    /// How much later than [`NOW_US`] it is.
+    pub(crate) later_us: AtomicI64,
+    pub(crate) short: AtomicBool,
+}
+
+impl Host for FakeHost {
+    fn free_memory(&self) -> f64 {
+        if self.short.load(Ordering::SeqCst) { 0.05 } else { 0.5 }
+    }
+    fn processors(&self) -> Option<Processors> {
+        None
+    }
 }
 
 pub(crate) fn world(
@@ -196,10 +221,18 @@ pub(crate) fn world(
     handler: impl Fn(Call) -> Result<Reply, Failure> + Send + Sync + 'static,
 ) -> World {
     let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
-    let runtime = Arc::new(Fake { handler: Arc::new(handler), starts: Mutex::default() });
-    let runtimes: BTreeMap<_, Arc<dyn Runtime>> =
-        BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
+    let runtime = Arc::new(Fake {
+        handler: Arc::new(handler),
+        starts: Mutex::default(),
+        kept: Arc::default(),
+    });
+    let runtimes: BTreeMap<_, Arc<dyn Runtime>> = [RuntimeKind::Js, RuntimeKind::Python]
+        .map(|kind| (kind, runtime.clone() as Arc<dyn Runtime>))
+        .into();
     let ledger = Arc::new(Recorded::default());
+    let host = Arc::new(FakeHost::default());
+    let now = Arc::clone(&host);
+    let clock: crate::Clock = Arc::new(move || NOW_US + now.later_us.load(Ordering::SeqCst));
     let directory = tempfile::tempdir().unwrap();
     let data = DataDir::open(directory.path().join("data"), OpenOptions::default()).unwrap();
     let invoker = Invoker::new(Parts {
@@ -208,16 +241,27 @@ pub(crate) fn world(
         logs: Arc::new(NoLogs(watch::channel(0).0)),
         ledger: ledger.clone(),
         replies: Arc::new(Work::open(&data).unwrap()),
-        accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
-        clock: Arc::new(|| NOW_US),
+        accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
+        clock,
         limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
+        host: host.clone(),
     });
-    let world = World { invoker, runtime, view, ledger, _directory: directory };
+    let world = World { invoker, runtime, view, ledger, host, _directory: directory };
     world.show(live, 1);
     world
 }
 
 impl World {
+    /// What instances were told to keep since this was last asked.
+    pub(crate) fn kept(&self) -> Vec<Keep> {
+        std::mem::take(&mut *self.runtime.kept.lock().unwrap())
+    }
+
+    /// How many instances were started.
+    pub(crate) fn starts(&self) -> usize {
+        self.runtime.starts.lock().unwrap().len()
+    }
+
     pub(crate) fn show(&self, live: Vec<(u32, Arc<ReleaseView>)>, generation: u64) {
         let app_view = AppView { key: app(), live, secrets: secrets(generation) };
         let mut view = View::default();
@@ -225,7 +269,7 @@ impl World {
         self.view.store(Arc::new(view));
     }
 
-    async fn call(&self, payload: Payload) -> Result<Answer, Fault> {
+    pub(crate) async fn call(&self, payload: Payload) -> Result<Answer, Fault> {
         self.call_release(payload, None).await
     }
 

@@ -153,6 +153,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         accounts,
         clock,
         limits: mayfly_invoker::Limits::default(),
+        host: Arc::new(mayfly_invoker::AnyHost),
     });
     let gateway = Gateway::new(mayfly_gateway::Parts {
         view,
@@ -247,6 +248,7 @@ fn config(runtime: RuntimeKind, entry: &str) -> FunctionConfig {
         timeout: TimeSpan::seconds(30),
         concurrency: None,
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::new(),
         secrets: Vec::new(),

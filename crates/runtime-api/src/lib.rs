@@ -24,7 +24,7 @@ pub use meter::{Metered, Spent};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
 pub use places::{Places, give_way};
 pub use runtime::{
-    Call, CodeStore, Diagnostic, Failure, Instance, OpenSecrets, PrepareError, PrepareRequest,
-    Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
+    Call, CodeStore, Diagnostic, Failure, Instance, Keep, OpenSecrets, PrepareError,
+    PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
 pub use ticker::{Running, Ticker};

@@ -60,6 +60,7 @@ pub fn revision(app: &AppKey, name: &str, code: &str) -> Revision {
         timeout: TimeSpan::seconds(30),
         concurrency: Some(3),
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::from([("LEVEL".into(), "info \"ü\"\n".into())]),
         secrets: vec!["API_KEY".into()],

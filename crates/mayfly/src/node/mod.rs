@@ -1,6 +1,7 @@
 //! A node: every part of the platform in one process. The only place that names backends.
 
 mod code;
+mod host;
 mod processes;
 mod seal;
 mod serve;
@@ -199,6 +200,7 @@ impl Node {
         limit(&config, &mut invoker_limits)?;
         if let Some(span) = config.limits.keep_alive {
             invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
+            invoker_limits.most_idle = invoker_limits.most_idle.max(span.as_duration());
         }
         let places = Places::default();
         let wasm = mayfly_runtime_wasm::Options {
@@ -247,6 +249,7 @@ impl Node {
             accounts: accounts.clone(),
             clock: clock.clone(),
             limits: invoker_limits,
+            host: Arc::new(host::Machine),
         });
         let events = EventParts {
             queue: queue.clone(),
