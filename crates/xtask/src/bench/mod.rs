@@ -15,6 +15,8 @@ mod memory;
 mod memory_use;
 mod neighbour;
 mod node;
+mod open;
+mod overload;
 mod plot;
 mod process_first;
 mod process_hello;
@@ -29,6 +31,7 @@ mod sharing;
 mod smoke;
 mod soak;
 mod stats;
+mod trace;
 mod wasm_first;
 mod wasm_hello;
 mod yardsticks;
@@ -96,6 +99,8 @@ const ALL: &[Bench] = &[
     process_idle::BENCH,
     sandbox::BENCH,
     neighbour::BENCH,
+    overload::BENCH,
+    trace::BENCH,
     ledger::BENCH,
     async_accept::BENCH,
     soak::BENCH,
