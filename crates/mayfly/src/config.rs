@@ -98,6 +98,8 @@ pub(crate) struct Logs {
     pub(crate) function: Option<ByteSize>,
     /// Most lines per second of one function, over some seconds.
     pub(crate) rate: Option<u32>,
+    /// How long.
+    pub(crate) keep: Option<TimeSpan>,
 }
 
 /// How much of the records of attempts is kept once they were added up.

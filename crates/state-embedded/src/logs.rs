@@ -11,6 +11,7 @@ mod shelf;
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_state_api::{Error, LogLine, LogQuery, LogStore};
@@ -23,7 +24,7 @@ use self::read::Snapshot;
 use self::shelf::Shelf;
 use crate::{DataDir, OpenError};
 
-/// How much space logs take, in bytes.
+/// How much of logs is kept; space is in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLimits {
     /// All functions together. The one that holds the most gives way first.
@@ -34,13 +35,25 @@ pub struct LogLimits {
     pub segment: u64,
     /// Lines in memory that wait to be written; one function may hold a quarter of it.
     pub queue: usize,
+    /// How long lines are kept.
+    pub keep: Duration,
     /// Most lines per second of one function, over some seconds.
     pub rate: u32,
 }
 
+/// How long lines are kept, unless something else is said.
+const KEEP: Duration = Duration::from_secs(30 * 24 * 3600);
+
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { total: 64 << 20, function: 16 << 20, segment: 4 << 20, queue: 8 << 20, rate: 5_000 }
+        Self {
+            total: 64 << 20,
+            function: 16 << 20,
+            segment: 4 << 20,
+            queue: 8 << 20,
+            keep: KEEP,
+            rate: 5_000,
+        }
     }
 }
 
@@ -143,7 +156,7 @@ fn write(queue: &Queue, shelf: &mut Shelf, data: &DataDir, position: &watch::Sen
             // Whoever asked may have left.
             match request {
                 Request::Snapshot { app, function, reply } => {
-                    let _ = reply.send(shelf.snapshot(&app, function.as_ref()));
+                    let _ = reply.send(shelf.snapshot(&app, function.as_ref(), data.now_us()));
                 }
                 Request::Flush(reply) => {
                     let _ = reply.send(shelf.flush());

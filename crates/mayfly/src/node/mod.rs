@@ -406,6 +406,7 @@ fn log_limits(config: &Config) -> LogLimits {
         limits.function = function.as_bytes();
     }
     limits.rate = config.logs.rate.unwrap_or(limits.rate);
+    limits.keep = config.logs.keep.map_or(limits.keep, |span| span.as_duration());
     limits
 }
 

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use mayfly_state_api::{Error, LogLine};
 use mayfly_types::{AppKey, AppName, FunctionName, TenantName};
@@ -20,12 +21,19 @@ const RESERVE: u64 = 1_000_000;
 const SMALLEST: u64 = 64 << 10;
 /// Most files that stay open between two rounds.
 const OPEN: usize = 128;
+/// A segment is closed when it has lines of so much of the time that they are kept, in parts of it.
+const PARTS: i64 = 8;
+/// How often old segments are looked for, in microseconds.
+const LOOK_US: i64 = 60_000_000;
 
 struct Segment {
     first: u64,
     // An upper bound for a segment of an earlier run.
     last: u64,
     bytes: u64,
+    /// When its first line was written and its newest, in UTC microseconds since 1970; of an earlier run's, the latter is both.
+    begun_us: i64,
+    newest_us: i64,
 }
 
 /// One function's segments, oldest first; the last one grows.
@@ -45,6 +53,8 @@ pub(crate) struct Shelf {
     bytes: u64,
     next: u64,
     reserved: u64,
+    /// When old segments were looked for last, in UTC microseconds since 1970.
+    looked_us: i64,
     /// Lines that each function lost and that no line tells of yet.
     lost: BTreeMap<Owner, u64>,
     /// Why lines were lost since the last flush.
@@ -76,7 +86,19 @@ impl Shelf {
         }
         let root = root.to_owned();
         let lost = BTreeMap::new();
-        Ok(Self { root, limits, partitions, bytes, next, reserved: next, lost, fault: None })
+        let mut shelf = Self {
+            root,
+            limits,
+            partitions,
+            bytes,
+            next,
+            reserved: next,
+            looked_us: i64::MIN,
+            lost,
+            fault: None,
+        };
+        shelf.forget(now_us);
+        Ok(shelf)
     }
 
     /// The position of the newest line.
@@ -115,7 +137,7 @@ impl Shelf {
         }
         for (owner, batch) in batches {
             let length = batch.len() as u64;
-            if let Err((error, written)) = self.write_batch(&owner, batch) {
+            if let Err((error, written)) = self.write_batch(&owner, batch, now_us) {
                 tracing::warn!(%error, app = %owner.0, function = %owner.1, "write logs");
                 self.fault = Some(files::failed("write logs", &error));
                 let before = told.remove(&owner);
@@ -123,16 +145,24 @@ impl Shelf {
             }
         }
         self.make_room();
+        self.forget(now_us);
         self.close_some();
     }
 
     /// Where an app's lines are now.
-    pub(crate) fn snapshot(&self, app: &AppKey, function: Option<&FunctionName>) -> Snapshot {
+    pub(crate) fn snapshot(
+        &self,
+        app: &AppKey,
+        function: Option<&FunctionName>,
+        now_us: i64,
+    ) -> Snapshot {
+        let before_us = self.kept_since_us(now_us);
         let of_app = self.partitions.iter().filter(|((key, name), _)| {
             key == app && function.is_none_or(|function| function == name)
         });
         let sources = of_app.flat_map(|((_, function), partition)| {
-            partition.segments.iter().map(|segment| Source {
+            let kept = partition.segments.iter().filter(move |it| it.newest_us >= before_us);
+            kept.map(|segment| Source {
                 path: partition.path(segment.first),
                 function: function.clone(),
                 first: segment.first,
@@ -187,20 +217,52 @@ impl Shelf {
     }
 
     /// Writes one function's lines. An error comes with how many were written before it.
-    fn write_batch(&mut self, owner: &Owner, batch: Vec<Record>) -> Result<(), (io::Error, u64)> {
-        let close_at = self.close_at();
+    fn write_batch(
+        &mut self,
+        owner: &Owner,
+        batch: Vec<Record>,
+        now_us: i64,
+    ) -> Result<(), (io::Error, u64)> {
+        let close = Close { at: self.close_at(), before_us: now_us - self.keep_us() / PARTS };
         let (app, function) = owner;
         let partition = self.partitions.entry(owner.clone()).or_insert_with(|| {
             let of_app = self.root.join(app.tenant.as_str()).join(app.app.as_str());
             Partition::new(of_app.join(function.as_str()))
         });
         let before = partition.bytes;
-        let written = partition.append(batch, close_at);
+        let written = partition.append(batch, close, now_us);
         while partition.bytes > self.limits.function && partition.segments.len() > 1 {
             partition.remove_oldest();
         }
         self.bytes = self.bytes + partition.bytes - before;
         written
+    }
+
+    fn keep_us(&self) -> i64 {
+        // Times in microseconds have room for many of these.
+        i64::try_from(self.limits.keep.as_micros()).unwrap_or(i64::MAX / 4)
+    }
+
+    /// Lines that were written before are not shown.
+    fn kept_since_us(&self, now_us: i64) -> i64 {
+        now_us.saturating_sub(self.keep_us())
+    }
+
+    /// Removes segments whose newest line is too old.
+    fn forget(&mut self, now_us: i64) {
+        // A clock that went back is no reason to wait.
+        if (self.looked_us..self.looked_us.saturating_add(LOOK_US)).contains(&now_us) {
+            return;
+        }
+        self.looked_us = now_us;
+        let before_us = self.kept_since_us(now_us);
+        for partition in self.partitions.values_mut() {
+            let before = partition.bytes;
+            while partition.segments.front().is_some_and(|it| it.newest_us < before_us) {
+                partition.remove_oldest();
+            }
+            self.bytes -= before - partition.bytes;
+        }
     }
 
     /// At which size a segment is closed: small enough that removing one is no great loss.
@@ -231,6 +293,15 @@ impl Shelf {
     }
 }
 
+/// When a segment is closed.
+#[derive(Clone, Copy)]
+struct Close {
+    /// With so many bytes.
+    at: u64,
+    /// When its first line was written before this.
+    before_us: i64,
+}
+
 impl Partition {
     fn new(dir: PathBuf) -> Self {
         Self { dir, segments: VecDeque::new(), bytes: 0, file: None, dirty: false }
@@ -243,8 +314,14 @@ impl Partition {
             let name = entry.file_name();
             let first = name.to_str().and_then(|name| name.strip_suffix(".jsonl")?.parse().ok());
             if let Some(first) = first {
-                let bytes = entry.metadata()?.len();
-                segments.push(Segment { first, last: u64::MAX, bytes });
+                let metadata = entry.metadata()?;
+                let written = metadata.modified()?.duration_since(UNIX_EPOCH);
+                let written = written.map_or(0, |since| since.as_micros());
+                let newest_us = i64::try_from(written).unwrap_or(i64::MAX);
+                let bytes = metadata.len();
+                let segment =
+                    Segment { first, last: u64::MAX, bytes, begun_us: newest_us, newest_us };
+                segments.push(segment);
             }
         }
         segments.sort_unstable_by_key(|segment| segment.first);
@@ -265,8 +342,13 @@ impl Partition {
         self.dir.join(format!("{first:020}.jsonl"))
     }
 
-    /// Appends lines; a segment that reaches `close_at` is followed by a new one.
-    fn append(&mut self, batch: Vec<Record>, close_at: u64) -> Result<(), (io::Error, u64)> {
+    /// Appends lines; a segment that is to be closed is followed by a new one.
+    fn append(
+        &mut self,
+        batch: Vec<Record>,
+        close: Close,
+        now_us: i64,
+    ) -> Result<(), (io::Error, u64)> {
         let (mut written, mut waiting) = (0, 0);
         let mut bytes = Vec::new();
         let mut batch = batch.into_iter().peekable();
@@ -274,14 +356,14 @@ impl Partition {
             let position = record.position;
             let open = |error| (error, written);
             if bytes.is_empty() {
-                self.open_last(position, close_at).map_err(open)?;
+                self.open_last(position, close, now_us).map_err(open)?;
             }
             serde_json::to_writer(&mut bytes, &record).map_err(|error| open(error.into()))?;
             bytes.push(b'\n');
             waiting += 1;
-            let closes = self.newest_bytes() + bytes.len() as u64 >= close_at;
+            let closes = self.newest_bytes() + bytes.len() as u64 >= close.at;
             if closes || batch.peek().is_none() {
-                self.write_last(&bytes, position).map_err(open)?;
+                self.write_last(&bytes, position, now_us).map_err(open)?;
                 written += waiting;
                 waiting = 0;
                 bytes.clear();
@@ -295,11 +377,11 @@ impl Partition {
     }
 
     /// Makes sure that there is an open segment with room; a new one begins at `position`.
-    fn open_last(&mut self, position: u64, close_at: u64) -> io::Result<()> {
+    fn open_last(&mut self, position: u64, close: Close, now_us: i64) -> io::Result<()> {
         let mut options = File::options();
         let options = options.read(true).append(true).mode(0o600);
         match self.segments.back_mut() {
-            Some(segment) if segment.bytes < close_at => {
+            Some(segment) if segment.bytes < close.at && segment.begun_us >= close.before_us => {
                 if self.file.is_none() {
                     files::make_dir(&self.dir)?;
                     let path = self.dir.join(format!("{:020}.jsonl", segment.first));
@@ -316,14 +398,20 @@ impl Partition {
                 }
                 files::make_dir(&self.dir)?;
                 self.file = Some(options.create_new(true).open(self.path(position))?);
-                self.segments.push_back(Segment { first: position, last: position, bytes: 0 });
+                self.segments.push_back(Segment {
+                    first: position,
+                    last: position,
+                    bytes: 0,
+                    begun_us: now_us,
+                    newest_us: now_us,
+                });
             }
         }
         Ok(())
     }
 
     /// Writes whole lines to the open segment, or nothing.
-    fn write_last(&mut self, bytes: &[u8], last: u64) -> io::Result<()> {
+    fn write_last(&mut self, bytes: &[u8], last: u64, now_us: i64) -> io::Result<()> {
         let (Some(file), Some(segment)) = (&mut self.file, self.segments.back_mut()) else {
             return Err(io::Error::other("no segment is open"));
         };
@@ -337,6 +425,7 @@ impl Partition {
         self.dirty = true;
         segment.bytes += bytes.len() as u64;
         segment.last = last;
+        segment.newest_us = now_us;
         self.bytes += bytes.len() as u64;
         Ok(())
     }

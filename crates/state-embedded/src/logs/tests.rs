@@ -14,6 +14,7 @@ const SMALL: LogLimits = LogLimits {
     function: 16 << 10,
     segment: 4 << 10,
     queue: 1 << 20,
+    keep: KEEP,
     rate: u32::MAX,
 };
 
@@ -80,6 +81,42 @@ async fn positions_go_on_after_a_restart_also_when_every_line_is_gone() {
     let logs = open(dir.path(), SMALL);
     logs.append(line("photos", "thumb", "four"));
     assert_eq!(query(&logs, "photos", Some(second)).await.0, ["three", "four"]);
+}
+
+#[tokio::test]
+async fn lines_are_not_shown_when_they_are_too_old_and_their_files_go() {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    const DAY_US: i64 = 24 * 3_600_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let at = Arc::new(AtomicI64::new(OpenOptions::default().clock.as_ref()()));
+    let limits = LogLimits { keep: Duration::from_secs(7 * 24 * 3600), ..SMALL };
+    let open = || {
+        let at = Arc::clone(&at);
+        let options = OpenOptions { clock: Arc::new(move || at.load(Ordering::SeqCst)) };
+        SegmentLogs::open(&DataDir::open(dir.path(), options).unwrap(), limits).unwrap()
+    };
+    let later = |days: i64| at.fetch_add(days * DAY_US, Ordering::SeqCst);
+    let logs = open();
+    logs.append(line("photos", "thumb", "one"));
+    logs.flush().await.unwrap();
+    later(4);
+    logs.append(line("photos", "thumb", "two"));
+    logs.flush().await.unwrap();
+    assert_eq!(query(&logs, "photos", None).await.0, ["one", "two"]);
+    later(4);
+    assert_eq!(query(&logs, "photos", None).await.0, ["two"], "before anything is written");
+    assert_eq!(segments(dir.path()).len(), 1);
+    logs.append(line("mail", "send", "three"));
+    logs.flush().await.unwrap();
+    assert_eq!(segments(dir.path()).len(), 2);
+    drop(logs);
+    later(8);
+    // Of what an earlier run left the file's own time tells, which is that of the system.
+    let logs = open();
+    assert_eq!(segments(dir.path()).len(), 0);
+    assert_eq!(query(&logs, "photos", None).await.0, [""; 0]);
+    logs.append(line("photos", "thumb", "four"));
+    assert_eq!(query(&logs, "photos", None).await.0, ["four"]);
 }
 
 #[tokio::test]
@@ -192,7 +229,7 @@ fn lost_lines_are_told_in_the_place_of_the_function_that_lost_them() {
     let flood = (key("loud"), function("flood"));
     shelf.write(vec![line("loud", "flood", "kept")], BTreeMap::from([(flood, 12)]), 99);
     let all = LogQuery::newest(key("loud"), 10);
-    let (lines, _) = read::read(&all, shelf.snapshot(&key("loud"), None)).unwrap();
+    let (lines, _) = read::read(&all, shelf.snapshot(&key("loud"), None, 7)).unwrap();
     assert_eq!(lines.len(), 2);
     assert_eq!(lines[1].function, function("flood"));
     assert_eq!((lines[1].level.as_str(), lines[1].time_us), ("warn", 99));
