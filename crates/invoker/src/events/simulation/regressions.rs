@@ -103,3 +103,40 @@ fn what_was_accepted_before_the_clock_was_set_back_by_hours_runs_once_all_the_sa
     assert_eq!(trace.matches("begins").count(), 9, "{trace}");
     assert!(world.model.all().iter().all(|record| record.status == InvocationStatus::Succeeded));
 }
+
+/// When something is told of an event, in milliseconds.
+fn at(trace: &str, number: u64, what: &str) -> u64 {
+    let told = format!(" ms: event {number} {what}");
+    let line = trace.lines().find(|line| line.contains(&told)).unwrap();
+    line.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_storm_of_one_tenants_events_keeps_anothers_no_longer_than_its_turn() {
+    let narrow = |seed: &u64| paused(async { World::new(*seed, QUIET).limits.at_once <= 4 });
+    for seed in (0..).filter(narrow).take(30) {
+        paused(async {
+            let life = Life::begin(seed, QUIET, 1).await;
+            let world = Arc::clone(&life.world);
+            let short = |number: &u64| {
+                let (act, takes) = world.act(&number.to_string(), 1);
+                act == Act::Answers && takes < SECOND / 2
+            };
+            let mut numbers = (0..).filter(short);
+            let mut comes = |at, of| {
+                let number = numbers.next().unwrap();
+                (at, Happens::Comes { number, of, delay: None })
+            };
+            let mut plan: Vec<_> = (0..120).map(|storm| comes(0, storm % 2)).collect();
+            let others = [comes(1_000, 2), comes(2_500, 2)];
+            plan.extend(others);
+            let trace = life.through(plan).await;
+            for (_, other) in others {
+                let Happens::Comes { number, .. } = other else { continue };
+                let waited = at(&trace, number, "begins") - at(&trace, number, "is acknowledged");
+                // What runs, and one of each of the two functions whose turn may be before.
+                assert!(waited <= 1_600, "seed {seed}: {waited} ms\n{trace}");
+            }
+        });
+    }
+}
