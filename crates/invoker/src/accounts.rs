@@ -196,10 +196,11 @@ impl Accounts {
         took_us: u64,
     ) -> Vec<(BudgetRecord, f64)> {
         let calendar = self.calendar((self.clock)());
-        for scope in &account.scopes {
-            scope.add(&calendar, started_us, sums);
+        let [function, app, tenant] = &account.scopes;
+        function.add(&calendar, started_us, sums, Some(took_us));
+        for scope in [app, tenant] {
+            scope.add(&calendar, started_us, sums, None);
         }
-        account.scopes[0].took(took_us);
         if budgets.is_empty() {
             return Vec::new();
         }

@@ -54,8 +54,10 @@ impl Attempt {
     /// Counts what it came to. When this returns, the ledger has it, unless somebody else writes it there.
     pub(crate) fn settle(mut self, outcome: &Outcome) {
         // A process tells its own time, and may say anything.
-        let cpu_us = outcome.cpu_us.min(outcome.wall_us.saturating_mul(MOST_CORES));
-        let outcome = &Outcome { cpu_us, ..outcome.clone() };
+        let most_us = outcome.wall_us.saturating_mul(MOST_CORES);
+        let bounded =
+            (outcome.cpu_us > most_us).then(|| Outcome { cpu_us: most_us, ..outcome.clone() });
+        let outcome = bounded.as_ref().unwrap_or(outcome);
         let function = Arc::clone(&self.function);
         let revision = &function.revision;
         debug!(
@@ -87,9 +89,7 @@ impl Attempt {
         self.shared.settle(&function.account, self.started_us, sums, outcome.wall_us);
         drop((self.hold, self.permit));
     }
-}
 
-impl Attempt {
     /// Records what it came to so far, for its answer ends before it does.
     fn record(&mut self, so_far: Outcome) {
         if self.told.is_none() && self.recorded.is_none() {

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use mayfly_control_api::{FunctionMeter, Meters, NodeMeter, Secrets, SharedView, TenantView};
 use mayfly_runtime_api::lambda::{self, EventContext};
 use mayfly_runtime_api::{
-    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, LogLevel,
-    LogSink, Payload, Reply, Runtime, StartRequest, Target,
+    Answer, Answered, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke,
+    LogLevel, LogSink, Payload, Reply, Runtime, StartRequest, Target,
 };
-use mayfly_state_api::{Ledger, LogStore, Sums};
+use mayfly_state_api::{Ledger, LogStore, ReplyStore, Sums};
 use mayfly_types::{
     AppKey, Blame, Fault, FaultCode, FunctionName, HandlerStyle, Outcome, OutcomeStatus, Revision,
     RuntimeKind,
@@ -24,6 +24,7 @@ use crate::accounts::{Account, Accounts, Hold};
 use crate::admission::{Admission, Limits, Permit};
 use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
 use crate::functions::{Function, Functions};
+use crate::keyed;
 use crate::logs::FunctionLogs;
 
 /// Largest body that becomes a JSON event, in bytes; Lambda's own limit.
@@ -41,6 +42,8 @@ pub struct Parts {
     pub logs: Arc<dyn LogStore>,
     /// Where records of attempts go.
     pub ledger: Arc<dyn Ledger>,
+    /// Where answers are kept for requests that come again.
+    pub replies: Arc<dyn ReplyStore>,
     /// What was used, and may be.
     pub accounts: Arc<Accounts>,
     /// The time.
@@ -52,7 +55,7 @@ pub struct Parts {
 /// Runs functions.
 #[derive(Clone)]
 pub struct Invoker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
@@ -61,6 +64,7 @@ pub(crate) struct Shared {
     refusals: Refusals,
     pub(crate) admission: Admission,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) keyed: Arc<keyed::Running>,
 }
 
 impl Invoker {
@@ -72,6 +76,7 @@ impl Invoker {
             functions: Functions::default(),
             refusals: Refusals::default(),
             tasks: Arc::default(),
+            keyed: Arc::default(),
         });
         let weak = Arc::downgrade(&shared);
         tokio::spawn(async move {
@@ -94,8 +99,12 @@ impl Invoker {
 
 #[async_trait]
 impl Invoke for Invoker {
-    async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        self.run(invocation, None).await
+    async fn invoke(&self, mut invocation: Invocation) -> Answered {
+        match invocation.key.take() {
+            None => self.run(invocation, None).await.into(),
+            // Few have one, and its future is large.
+            Some(key) => Box::pin(self.run_keyed(invocation, key)).await,
+        }
     }
 }
 
@@ -166,9 +175,7 @@ impl Invoker {
         let accounts = &shared.parts.accounts;
         let function = shared.functions.get(&revision, secrets.generation, accounts);
         let tenant = shared.tenant(revision.app());
-        if tenant.as_ref().is_some_and(|tenant| tenant.suspended) {
-            return Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"));
-        }
+        served(tenant.as_deref())?;
         let account = &function.account;
         let (key, lane, config) = (&account.key, &account.lane, revision.config());
         let permit = shared.admission.enter(key, lane, config).await?;
@@ -271,7 +278,12 @@ impl Shared {
         FunctionLogs { store: Arc::clone(&self.parts.logs), app, function }
     }
 
-    fn revision(&self, target: &Target) -> Result<(Arc<Revision>, Arc<Secrets>), Fault> {
+    /// Refuses what is for an app of a tenant that is suspended.
+    pub(crate) fn is_served(&self, app: &AppKey) -> Result<(), Fault> {
+        served(self.tenant(app).as_deref())
+    }
+
+    pub(crate) fn revision(&self, target: &Target) -> Result<(Arc<Revision>, Arc<Secrets>), Fault> {
         let view = self.parts.view.load();
         let app = view.apps.get(&target.app).ok_or_else(|| {
             Fault::new(FaultCode::NotFound, format!("there is no app `{}`", target.app.app))
@@ -323,6 +335,15 @@ impl Shared {
             tracing::error!(%error, "an attempt's task broke");
             Err(Fault::new(FaultCode::Internal, "the attempt was lost"))
         })
+    }
+}
+
+fn served(tenant: Option<&TenantView>) -> Result<(), Fault> {
+    match tenant {
+        Some(tenant) if tenant.suspended => {
+            Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -11,6 +11,7 @@ mod answer;
 mod events;
 mod functions;
 mod invoker;
+mod keyed;
 mod logs;
 
 pub use accounts::Accounts;

@@ -20,6 +20,7 @@ use mayfly_state_api::{
     BudgetKey, BudgetKind, BudgetRecord, Error, Ledger, LedgerEntry, LogLine, LogQuery, LogStore,
     Meter, Period, Prices, Sums,
 };
+use mayfly_state_embedded::{DataDir, OpenOptions, Work};
 use mayfly_types::{
     AppKey, AppName, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, FunctionName,
     HandlerStyle, InvocationId, Isolation, Outcome, OutcomeStatus, ReleaseNumber, Revision,
@@ -138,7 +139,7 @@ pub(crate) fn function() -> FunctionName {
     FunctionName::new("f").unwrap()
 }
 
-fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revision {
+pub(crate) fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revision {
     revision_with(style, concurrency, code, Default::default())
 }
 
@@ -187,6 +188,7 @@ pub(crate) struct World {
     runtime: Arc<Fake>,
     view: SharedView,
     pub(crate) ledger: Arc<Recorded>,
+    _directory: tempfile::TempDir,
 }
 
 pub(crate) fn world(
@@ -198,16 +200,19 @@ pub(crate) fn world(
     let runtimes: BTreeMap<_, Arc<dyn Runtime>> =
         BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
     let ledger = Arc::new(Recorded::default());
+    let directory = tempfile::tempdir().unwrap();
+    let data = DataDir::open(directory.path().join("data"), OpenOptions::default()).unwrap();
     let invoker = Invoker::new(Parts {
         view: view.clone(),
         runtimes: Arc::new(runtimes),
         logs: Arc::new(NoLogs(watch::channel(0).0)),
         ledger: ledger.clone(),
+        replies: Arc::new(Work::open(&data).unwrap()),
         accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
         clock: Arc::new(|| NOW_US),
         limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
     });
-    let world = World { invoker, runtime, view, ledger };
+    let world = World { invoker, runtime, view, ledger, _directory: directory };
     world.show(live, 1);
     world
 }
@@ -228,11 +233,14 @@ impl World {
         let target =
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
         let id = InvocationId::new();
-        self.invoker.invoke(Invocation { id, target, payload, caller: None }).await
+        self.invoker
+            .invoke(Invocation { id, target, payload, caller: None, key: None })
+            .await
+            .answer
     }
 }
 
-fn http(body: &'static str) -> Payload {
+pub(crate) fn http(body: &'static str) -> Payload {
     Payload::Http(HttpRequest {
         method: http::Method::POST,
         url: "http://app.localhost/a?b=c".into(),
@@ -248,7 +256,7 @@ fn http(body: &'static str) -> Payload {
     })
 }
 
-fn event(json: &'static str) -> Payload {
+pub(crate) fn event(json: &'static str) -> Payload {
     Payload::Event(EventRequest { kind: "invoke".into(), json: json.into(), attempt: 1 })
 }
 
@@ -411,8 +419,8 @@ async fn what_is_not_deployed_is_not_found() {
     let mut target = Target { app: app(), function: function(), release: None };
     target.function = FunctionName::new("other").unwrap();
     let (id, payload) = (InvocationId::new(), http(""));
-    let invocation = Invocation { id, target, payload, caller: None };
-    let fault = world.invoker.invoke(invocation).await.unwrap_err();
+    let invocation = Invocation { id, target, payload, caller: None, key: None };
+    let fault = world.invoker.invoke(invocation).await.answer.unwrap_err();
     assert_eq!(fault.code, FaultCode::NotFound);
     assert_eq!(fault.message, "app `app` has no function `other`");
 }

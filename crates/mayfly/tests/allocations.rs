@@ -149,6 +149,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         runtimes: Arc::new(BTreeMap::from([(kind, runtime)])),
         logs: Arc::new(SegmentLogs::open(data, LogLimits::default()).unwrap()),
         ledger: Arc::new(ledger),
+        replies: work,
         accounts,
         clock,
         limits: mayfly_invoker::Limits::default(),

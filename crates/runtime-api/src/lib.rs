@@ -17,7 +17,7 @@ mod ticker;
 
 pub use body::{Body, BodyStream};
 pub use child::{Bounds, ChildCommand, child_main};
-pub use invoke::{Answer, Invocation, Invoke, Target};
+pub use invoke::{Answer, Answered, Invocation, Invoke, LONGEST_KEY, Target, idempotency_key};
 pub use keyed_lock::KeyedLock;
 pub use logs::{LogLevel, LogSink};
 pub use meter::{Metered, Spent};

@@ -8,6 +8,7 @@
 //! mayfly_state_api::log_suite!(open_logs);
 //! mayfly_state_api::queue_suite!(open_queue);
 //! mayfly_state_api::usage_suite!(open_queue);
+//! mayfly_state_api::reply_suite!(open_queue);
 //! ```
 //!
 //! Beside its behaviours a queue has [`histories`]: it must answer as [`Model`] does, whatever happens in
@@ -26,6 +27,7 @@ pub mod logs;
 mod model;
 pub mod queue;
 mod random;
+pub mod replies;
 pub mod usage;
 
 use std::collections::BTreeMap;

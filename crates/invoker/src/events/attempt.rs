@@ -30,7 +30,8 @@ pub(crate) async fn run(
     };
     let target = Target { app: lane.0.clone(), function: lane.1.clone(), release: None };
     let caller = lease.caller.as_deref().map(Into::into);
-    let invocation = Invocation { id: lease.id, target, payload: Payload::Event(event), caller };
+    let payload = Payload::Event(event);
+    let invocation = Invocation { id: lease.id, target, payload, caller, key: None };
     let answered = match invoker.run(invocation, Some(told)).await {
         Ok(Answer::Event(json)) => of_event(&json),
         Ok(Answer::Http { head, body }) => of_http(&head, body).await,

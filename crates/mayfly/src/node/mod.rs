@@ -243,6 +243,7 @@ impl Node {
             runtimes: runtimes.clone(),
             logs: logs.clone(),
             ledger: ledger.clone(),
+            replies: work.clone(),
             accounts: accounts.clone(),
             clock: clock.clone(),
             limits: invoker_limits,

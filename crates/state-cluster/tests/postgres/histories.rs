@@ -48,5 +48,5 @@ async fn a_queue_answers_as_its_model_whatever_happens_in_whatever_order() {
         let number = opened.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         Node::open(Arc::clone(&server), format!("histories_{number}"), clock.clone()).await
     };
-    follow(open, 0..many.unwrap_or(150), 40).await;
+    follow(open, 0..many.unwrap_or(60), 40).await;
 }

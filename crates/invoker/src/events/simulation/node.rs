@@ -14,9 +14,9 @@ use mayfly_runtime_api::{
 };
 use mayfly_state_api::suite::{Faulty, Model, Plan};
 use mayfly_state_api::{
-    Accepted, Backlog, Completion, Error, InvocationQuery, InvocationQueue, InvocationRecord,
-    InvocationStatus, Lease, Ledger, LedgerEntry, LogLine, LogQuery, LogStore, NewInvocation,
-    Prices, Redrive,
+    Accepted, Backlog, Begun, Completion, Error, InvocationQuery, InvocationQueue,
+    InvocationRecord, InvocationStatus, KeyedEnd, KeyedRequest, Lease, Ledger, LedgerEntry,
+    LogLine, LogQuery, LogStore, NewInvocation, Prices, Redrive, ReplyStore,
 };
 use mayfly_types::{
     AppKey, Fault, FunctionName, Outcome, OutcomeStatus, ReleaseNumber, RuntimeKind, TenantName,
@@ -113,6 +113,7 @@ fn invoker(node: &Arc<OfNode>) -> Invoker {
         runtimes: Arc::new(BTreeMap::from([(RuntimeKind::Js, runtime)])),
         logs: Arc::new(Nowhere),
         ledger: Arc::new(Nowhere),
+        replies: Arc::new(Nowhere),
         accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
         clock,
         limits: Limits::default(),
@@ -305,6 +306,16 @@ impl Ledger for Nowhere {
     }
     fn lost(&self) -> u64 {
         0
+    }
+}
+
+#[async_trait]
+impl ReplyStore for Nowhere {
+    async fn begin(&self, _request: &KeyedRequest, _for_us: i64) -> Result<Begun, Error> {
+        unreachable!("events have their keys at the queue")
+    }
+    async fn end(&self, _request: &KeyedRequest, _end: KeyedEnd) -> Result<(), Error> {
+        unreachable!("events have their keys at the queue")
     }
 }
 
