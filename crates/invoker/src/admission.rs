@@ -7,14 +7,17 @@
 mod line;
 mod pace;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mayfly_types::{AppKey, Fault, FaultCode, FunctionConfig, FunctionName, TenantName};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use self::line::{Line, Waiter};
 pub use self::pace::Processors;
@@ -222,14 +225,16 @@ impl Admission {
             return Err(refusal(full, need));
         }
         let (give, given) = oneshot::channel();
-        let place = InLine::join(&self.0, lane);
+        let place = InLine::join(&self.0, key, lane);
         self.0.line().join(key, Waiter { give, lane: Arc::clone(lane), need });
         // A place that was left between the look and the line is nobody's.
         self.0.hand_out(key);
         let waited = tokio::time::timeout(longest, given).await;
-        drop(place);
         match waited {
-            Ok(Ok(permit)) => Ok(permit),
+            Ok(Ok(permit)) => {
+                place.served();
+                Ok(permit)
+            }
             _ => Err(refusal(full, need)),
         }
     }
@@ -246,24 +251,34 @@ impl Admission {
 
 /// Counts one who waits, until it is dropped.
 struct InLine<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
+    key: &'a Key,
     lane: &'a Lane,
+    served: bool,
 }
 
 impl<'a> InLine<'a> {
-    fn join(shared: &'a Shared, lane: &'a Lane) -> Self {
+    fn join(shared: &'a Arc<Shared>, key: &'a Key, lane: &'a Lane) -> Self {
         shared.waiting.fetch_add(1, Ordering::SeqCst);
         lane.tenant.waiting.fetch_add(1, Ordering::SeqCst);
         lane.waiting.fetch_add(1, Ordering::SeqCst);
-        Self { shared, lane }
+        Self { shared, key, lane, served: false }
+    }
+
+    fn served(mut self) {
+        self.served = true;
     }
 }
 
 impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        let others = self.shared.waiting.fetch_sub(1, Ordering::SeqCst) > 1;
         self.lane.tenant.waiting.fetch_sub(1, Ordering::SeqCst);
         self.lane.waiting.fetch_sub(1, Ordering::SeqCst);
+        if others && !self.served {
+            // Those behind may have waited for nothing but its turn: what it needs may be more than what they do.
+            self.shared.hand_out(self.key);
+        }
     }
 }
 

@@ -10,6 +10,8 @@ mod dispatcher;
 mod lanes;
 mod policy;
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

@@ -260,9 +260,14 @@ pub enum Redrive {
 
 /// Keeps invocations that nobody waits for.
 ///
-/// What a method did is durable when it returns. A lease is valid until its time is over, or until the store
-/// is opened anew where one process has it alone; then another is handed out, with a higher fence. What was
-/// lost so more than once is spread over time. Times are of the store's clock.
+/// What a method did is durable when it returns. A lease is valid until its time is over and
+/// [`forget`](Self::forget) has seen that, or until the store is opened anew where one process has it alone; then
+/// another is handed out, with a higher fence. What was lost so more than once is spread over time.
+///
+/// Times are of the store's clock, which may be set. Set forwards, it makes what waits due, older and sooner
+/// forgotten by as much, and ends leases: whoever runs something extends it before he looks for leases that ran
+/// out. Set backwards, it changes nothing that was written: what was due, and leases of nodes that are gone, wait
+/// until the clock is there again. By neither is anything lost, or tried beside itself by who can extend it.
 #[async_trait]
 pub trait InvocationQueue: Send + Sync {
     /// Takes an event.
@@ -315,7 +320,8 @@ pub trait InvocationQueue: Send + Sync {
     ) -> Result<Option<InvocationRecord>, Error>;
     /// Invocations of a function, the newest first.
     async fn invocations(&self, query: &InvocationQuery) -> Result<Vec<InvocationRecord>, Error>;
-    /// Forgets what was kept long enough, at most `limit` of it, and says how much that was.
+    /// Takes back leases whose time is over. Forgets what was kept long enough, at most `limit` of keys and of
+    /// invocations, and says how much that was.
     async fn forget(&self, limit: usize) -> Result<usize, Error>;
     /// Forgets an app's invocations, whatever they are at.
     async fn delete_app(&self, app: &AppKey) -> Result<(), Error>;

@@ -11,6 +11,9 @@
 //! mayfly_state_api::reply_suite!(open_queue);
 //! ```
 //!
+//! Beside its behaviours a queue has [`histories`]: it must answer as [`Model`] does, whatever happens in
+//! whatever order.
+//!
 //! Each behaviour makes tenants of its own, so that all of them also pass one after another, again
 //! and again, on one store: see `all` in each module. A behaviour panics where the backend fails.
 
@@ -19,8 +22,11 @@
 pub mod artifacts;
 pub mod control;
 mod faults;
+pub mod histories;
 pub mod logs;
+mod model;
 pub mod queue;
+mod random;
 pub mod replies;
 pub mod usage;
 
@@ -32,6 +38,8 @@ use mayfly_types::{
 };
 
 pub use faults::{Faulty, Plan, until_answered};
+pub use model::{Change, Model, What};
+pub use random::Random;
 
 /// A tenant's name that no other call has given.
 pub fn unused_tenant() -> TenantName {

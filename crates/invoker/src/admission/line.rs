@@ -50,6 +50,12 @@ impl Line {
         self.crowded
     }
 
+    /// Whether nobody is in any turn.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.tenants.is_empty() && self.functions.is_empty() && self.waiters.is_empty()
+    }
+
     /// Hands out what `take` gives: to those of the function that `left` a place, or to all by turns. A permit
     /// whose receiver has left goes to `unwanted`.
     pub(super) fn hand_out(
@@ -73,11 +79,14 @@ impl Line {
                 self.tenants.push_front(tenant);
                 return;
             }
+            if served == Ok(true) {
+                idle = 0;
+            }
             // One that has nobody left is gone from the turns.
             if self.functions.contains_key(&tenant) {
                 self.tenants.push_back(tenant);
+                idle += usize::from(served != Ok(true));
             }
-            idle = if served == Ok(true) { 0 } else { idle + 1 };
         }
     }
 

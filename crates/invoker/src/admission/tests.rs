@@ -299,3 +299,31 @@ async fn many_at_once_all_have_their_turn_and_never_more_than_may() {
     }
     assert_eq!(world.admission.now(), (0, 0));
 }
+
+#[tokio::test]
+async fn who_leaves_makes_way_for_those_behind_that_need_less() {
+    let world = World::new(Limits { memory: 300 << 20, ..patient() });
+    let small = world.calls(&unused_tenant(), "small", None);
+    let mut large = world.calls(&unused_tenant(), "large", None);
+    large.config.memory = ByteSize::mb(250);
+    let _first = small.now().await.unwrap();
+    let leaves = large.waits().await;
+    let behind = small.waits().await;
+    leaves.abort();
+    assert!(leaves.await.is_err());
+    behind.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_tenant_that_left_the_line_costs_no_other_its_turn() {
+    let world = World::new(Limits { node: 1, ..patient() });
+    let (gone, stays) =
+        (world.calls(&unused_tenant(), "a", None), world.calls(&unused_tenant(), "a", None));
+    let first = gone.now().await.unwrap();
+    let leaves = gone.waits().await;
+    let waits = stays.waits().await;
+    leaves.abort();
+    assert!(leaves.await.is_err());
+    drop(first);
+    waits.await.unwrap().unwrap();
+}

@@ -1,6 +1,7 @@
 //! What leases events and runs them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -42,9 +43,13 @@ pub struct Dispatcher {
     loops: Vec<JoinHandle<()>>,
 }
 
+/// Random numbers from 0 to 1, by which retries are spread.
+pub(super) type Jitter = Arc<dyn Fn() -> f64 + Send + Sync>;
+
 struct Shared {
     parts: EventParts,
     invoker: Invoker,
+    jitter: Jitter,
     lanes: Mutex<Lanes>,
     /// What is being tried, with the fences of its leases.
     held: Mutex<HashMap<InvocationId, u64>>,
@@ -59,9 +64,19 @@ impl Dispatcher {
     /// # Errors
     /// When the queue cannot be read.
     pub async fn start(parts: EventParts, invoker: Invoker) -> Result<Self, Error> {
+        Self::start_with(parts, invoker, Arc::new(rand::random)).await
+    }
+
+    /// The same with numbers that a test knows.
+    pub(super) async fn start_with(
+        parts: EventParts,
+        invoker: Invoker,
+        jitter: Jitter,
+    ) -> Result<Self, Error> {
         let shared = Arc::new(Shared {
             parts,
             invoker,
+            jitter,
             lanes: Mutex::default(),
             held: Mutex::default(),
             wake: Notify::new(),
@@ -194,14 +209,19 @@ impl Shared {
         };
         let now_us = self.now_us();
         let limits = &self.parts.limits;
-        let mut then = policy::then(&came, &lease, &config, limits, now_us, rand::random());
+        let mut then = policy::then(&came, &lease, &config, limits, now_us, (self.jitter)());
         if let Some(revision) = &live {
             let age = |destination: &Destination| self.max_age_us(&lane.0.tenant, destination);
             destination::tell(&mut then, revision, &lease, &came, now_us, age);
         }
         let completion = Completion { id: lease.id, fence: lease.fence, attempt, then };
         self.complete(&lane, lease.caller.as_deref(), completion).await;
-        self.held().remove(&lease.id);
+        // The event may be leased anew since it was told: that lease is not this one's to let go.
+        if let Entry::Occupied(held) = self.held().entry(lease.id)
+            && *held.get() == lease.fence
+        {
+            held.remove();
+        }
         self.lanes().ended(&lane, self.now_us());
         self.wake.notify_one();
     }
@@ -265,13 +285,17 @@ impl Shared {
         let mut interval = tokio::time::interval(self.parts.limits.lease / EXTENDED);
         loop {
             interval.tick().await;
-            let held: Vec<_> = self.held().iter().map(|(id, fence)| (*id, *fence)).collect();
-            if held.is_empty() {
-                continue;
-            }
-            if let Err(error) = self.parts.queue.extend(&held, self.lease_us()).await {
-                tracing::warn!(%error, "extend leases of events");
-            }
+            self.extend_held().await;
+        }
+    }
+
+    async fn extend_held(&self) {
+        let held: Vec<_> = self.held().iter().map(|(id, fence)| (*id, *fence)).collect();
+        if held.is_empty() {
+            return;
+        }
+        if let Err(error) = self.parts.queue.extend(&held, self.lease_us()).await {
+            tracing::warn!(%error, "extend leases of events");
         }
     }
 
@@ -279,6 +303,8 @@ impl Shared {
         let mut interval = tokio::time::interval(self.parts.limits.lease / LOOKED);
         loop {
             interval.tick().await;
+            // The clock may have been set forwards: what runs here is not lost by that.
+            self.extend_held().await;
             let forgotten = loop {
                 match self.parts.queue.forget(FORGOTTEN_AT_ONCE).await {
                     Ok(FORGOTTEN_AT_ONCE..) => {}

@@ -12,6 +12,7 @@ use mayfly_types::{
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 
+use super::Random;
 use crate::{
     Accepted, AliasRecord, AppRecord, ArtifactStore, Backlog, BudgetKey, BudgetRecord, ByteReader,
     Changes, Completion, ControlStore, Error, InvocationQuery, InvocationQueue, InvocationRecord,
@@ -46,7 +47,7 @@ impl Plan {
 pub struct Faulty<S> {
     inner: S,
     plan: Plan,
-    random: Mutex<u64>,
+    random: Mutex<Random>,
     faults: Mutex<u64>,
 }
 
@@ -60,7 +61,7 @@ enum Fault {
 impl<S> Faulty<S> {
     /// Wraps a store.
     pub fn new(inner: S, plan: Plan) -> Self {
-        Self { inner, plan, random: Mutex::new(plan.seed), faults: Mutex::new(0) }
+        Self { inner, plan, random: Mutex::new(Random::new(plan.seed)), faults: Mutex::new(0) }
     }
 
     /// The pointer to the store without faults.
@@ -73,14 +74,8 @@ impl<S> Faulty<S> {
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Steele, Lea and Flood's SplitMix64.
     fn roll(&self, sides: u64) -> u64 {
-        let mut random = self.random.lock().unwrap_or_else(PoisonError::into_inner);
-        *random = random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = *random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % sides
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).below(sides)
     }
 
     fn fault(&self) -> Fault {

@@ -96,6 +96,11 @@ impl TestClock {
     pub fn advance(&self, by_us: i64) {
         self.0.fetch_add(by_us, Ordering::SeqCst);
     }
+
+    /// Sets it to a time.
+    pub fn set(&self, now_us: i64) {
+        self.0.store(now_us, Ordering::SeqCst);
+    }
 }
 
 pub(super) const SECOND_US: i64 = 1_000_000;

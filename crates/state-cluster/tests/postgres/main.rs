@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are test code")]
 
 mod failures;
+mod histories;
 mod news;
 mod opening;
 mod server;
