@@ -20,6 +20,7 @@ mod process_first;
 mod process_hello;
 mod process_idle;
 mod process_provided;
+mod queue_restart;
 mod report;
 mod reset;
 mod sandbox;
@@ -98,6 +99,7 @@ const ALL: &[Bench] = &[
     neighbour::BENCH,
     ledger::BENCH,
     async_accept::BENCH,
+    queue_restart::BENCH,
     soak::BENCH,
 ];
 
