@@ -24,6 +24,9 @@ pub enum BootstrapError {
     /// The system has no randomness.
     #[error("the system gave no randomness")]
     Random,
+    /// Whoever is to have it cannot keep it.
+    #[error("write the admin token: {0}")]
+    Keep(#[source] std::io::Error),
     /// The store cannot keep it.
     #[error("store the admin token: {0}")]
     Store(#[from] Error),
@@ -31,7 +34,8 @@ pub enum BootstrapError {
 
 /// Sees to it that the tenant is there and has a token: the one that is `given`, or else a new one
 /// where it has none. Only a token that is newly made is answered, this once; the store keeps its
-/// hash.
+/// hash, and has that when `keep` has the token: whoever is cut off in between makes another one at
+/// the next start, where the other order would leave a token that nobody knows.
 ///
 /// # Errors
 /// See [`BootstrapError`].
@@ -40,6 +44,7 @@ pub async fn ensure_admin_token(
     tenant: &TenantName,
     given: Option<&str>,
     now_us: i64,
+    keep: impl FnOnce(&str) -> std::io::Result<()>,
 ) -> Result<Option<String>, BootstrapError> {
     if given.is_some_and(|token| {
         !(SHORTEST..=LONGEST).contains(&token.len()) || !token.bytes().all(|c| c.is_ascii_graphic())
@@ -57,6 +62,9 @@ pub async fn ensure_admin_token(
     match store.token(hash).await? {
         Some(known) if known.tenant == *tenant => return Ok(None),
         _ => {}
+    }
+    if let Some(made) = &made {
+        keep(made).map_err(BootstrapError::Keep)?;
     }
     let record = TokenRecord {
         tenant: tenant.clone(),
@@ -87,11 +95,22 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let data = DataDir::open(directory.path().join("data"), OpenOptions::default()).unwrap();
         let (store, tenant) = (Store::open(&data).unwrap(), TenantName::fallback());
-        let made = ensure_admin_token(&store, &tenant, None, 7).await.unwrap().unwrap();
+        let lost = |_: &str| Err(std::io::Error::other("no room"));
+        let refused = ensure_admin_token(&store, &tenant, None, 6, lost).await;
+        assert!(matches!(refused, Err(BootstrapError::Keep(_))));
+        assert_eq!(store.tokens(&tenant).await.unwrap(), []);
+        let mut kept = String::new();
+        let keep = |token: &str| {
+            kept = token.to_owned();
+            Ok(())
+        };
+        let made = ensure_admin_token(&store, &tenant, None, 7, keep).await.unwrap().unwrap();
+        assert_eq!(made, kept);
         assert!(made.len() == 46 && made.starts_with("mf_"), "{made}");
         let stored = store.tokens(&tenant).await.unwrap();
         assert_eq!(stored[0].hash, Digest::of(made.as_bytes()));
-        assert_eq!(ensure_admin_token(&store, &tenant, None, 8).await.unwrap(), None);
+        let again = |_: &str| panic!("a second one");
+        assert_eq!(ensure_admin_token(&store, &tenant, None, 8, again).await.unwrap(), None);
         assert_eq!(store.tokens(&tenant).await.unwrap(), stored);
     }
 
@@ -101,14 +120,15 @@ mod tests {
         let data = DataDir::open(directory.path().join("data"), OpenOptions::default()).unwrap();
         let (store, tenant) = (Store::open(&data).unwrap(), TenantName::new("acme").unwrap());
         for given in ["first-0123456789", "second-0123456789", "second-0123456789"] {
-            let made = ensure_admin_token(&store, &tenant, Some(given), 7).await.unwrap();
+            let keep = |_: &str| panic!("whoever gives it has it");
+            let made = ensure_admin_token(&store, &tenant, Some(given), 7, keep).await.unwrap();
             assert_eq!(made, None);
             let tokens = store.tokens(&tenant).await.unwrap();
             assert_eq!(tokens.len(), 1);
             assert_eq!(tokens[0].hash, Digest::of(given.as_bytes()));
         }
         for weak in ["", "hunter2", "with spaces 0123456789", "ümlaut-0123456789"] {
-            let refused = ensure_admin_token(&store, &tenant, Some(weak), 7).await;
+            let refused = ensure_admin_token(&store, &tenant, Some(weak), 7, |_| Ok(())).await;
             assert!(matches!(refused, Err(BootstrapError::Form)), "{weak}");
         }
     }

@@ -39,7 +39,8 @@ async fn a_token_speaks_for_its_tenant_alone() {
     let mut node = Node::start().await;
     node.deploy_code("export default {}", json!("all")).await.expect(201);
     let other = TenantName::new("acme").unwrap();
-    node.token = ensure_admin_token(&*node.store, &other, None, 1).await.unwrap().unwrap();
+    node.token =
+        ensure_admin_token(&*node.store, &other, None, 1, |_| Ok(())).await.unwrap().unwrap();
     assert_eq!(node.get("/v1/apps").await.expect(200).json(), json!({ "apps": [] }));
     for path in ["/v1/apps/photos", "/v1/apps/photos/releases", "/v1/apps/photos/functions/thumb"] {
         node.get(path).await.error(404, "not_found");

@@ -196,7 +196,8 @@ async fn what_is_not_there_or_anothers_is_not_found() {
     node.get("/v1/invocations/7").await.error(400, "bad_request");
 
     let acme = TenantName::new("acme").unwrap();
-    node.token = ensure_admin_token(&*node.store, &acme, None, 1).await.unwrap().unwrap();
+    node.token =
+        ensure_admin_token(&*node.store, &acme, None, 1, |_| Ok(())).await.unwrap().unwrap();
     let path = format!("/v1/invocations/{id}");
     for (method, path, body) in [
         ("GET", path.as_str(), ""),

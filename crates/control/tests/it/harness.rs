@@ -120,7 +120,8 @@ impl Node {
             limits,
         }));
         let tenant = TenantName::fallback();
-        let token = ensure_admin_token(&*store, &tenant, None, 1).await.unwrap().unwrap();
+        let token =
+            ensure_admin_token(&*store, &tenant, None, 1, |_| Ok(())).await.unwrap().unwrap();
         let invoke = Arc::new(FakeInvoke::default());
         let readiness = Arc::new(AtomicU8::new(0));
         let ready = readiness.clone();

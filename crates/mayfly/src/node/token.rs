@@ -1,6 +1,6 @@
 //! The node's first admin token, in a file that only its user can read.
 
-use std::io::Write;
+use std::io::{Error, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,11 @@ pub(crate) async fn ensure(
     now_us: i64,
 ) -> anyhow::Result<Option<PathBuf>> {
     let given = std::env::var("MAYFLY_ADMIN_TOKEN").ok().filter(|token| !token.is_empty());
-    if let Some(token) = ensure_admin_token(store, tenant, given.as_deref(), now_us).await? {
-        write(&file, &token).with_context(|| format!("write {}", file.display()))?;
-    }
+    let keep = |token: &str| {
+        let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", file.display()));
+        write(&file, token).map_err(named)
+    };
+    ensure_admin_token(store, tenant, given.as_deref(), now_us, keep).await?;
     if given.is_some() {
         match std::fs::remove_file(&file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -37,5 +39,7 @@ fn write(file: &Path, token: &str) -> std::io::Result<()> {
     let mut opened = open.write(true).create(true).truncate(true).mode(0o600).open(file)?;
     opened.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     writeln!(opened, "{token}")?;
-    opened.sync_all()
+    opened.sync_all()?;
+    // Its name too: the store is about to have the token's hash.
+    file.parent().map_or(Ok(()), |directory| std::fs::File::open(directory)?.sync_all())
 }

@@ -1,6 +1,5 @@
 //! `async-accept`: how many events a second are on disk and answered 202, against bare commits to the same disk.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
-use super::http::Client;
+use super::http::{Answer, Client};
 use super::node::{Code, Node};
 use super::report::{Goal, Report};
 use super::{Bench, Settings, cores, stats};
@@ -26,8 +25,7 @@ const EVENT: &str = r#"{"order":7,"items":["a","b","c"],"note":"a hundred bytes 
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);
     let mut node = Node::start(settings, &[])?;
-    let source = "export async function handler(event) { return event.order; }\n".to_owned();
-    node.deploy("jobs", &[Code { name: "work".into(), source }])?;
+    deploy(&mut node)?;
     let callers = settings.amount(CALLERS, 4);
     let (mut events, mut commits) = (Vec::new(), Vec::new());
     for round in 1..=settings.rounds {
@@ -49,16 +47,36 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     Ok(report)
 }
 
+/// Deploys the function that events are for.
+pub(super) fn deploy(node: &mut Node) -> anyhow::Result<()> {
+    let source = "export async function handler(event) { return event.order; }\n".to_owned();
+    node.deploy("jobs", &[Code { name: "work".into(), source }])
+}
+
+/// Sends an event that is due in an hour.
+pub(super) fn send(client: &mut Client) -> anyhow::Result<Answer> {
+    let path = "/v1/apps/jobs/functions/work/invocations?mode=async&delay=1h";
+    let headers = "content-type: application/json\r\n";
+    let answer = client.send("POST", path, headers, EVENT.as_bytes())?;
+    ensure!(answer.status == 202, "an event is answered {}: {}", answer.status, answer.text());
+    Ok(answer)
+}
+
 /// Events per second that the node took.
 fn accepted(settings: &Settings, node: &Node, callers: usize) -> anyhow::Result<f64> {
     let (over, count) = (AtomicBool::new(false), AtomicU64::new(0));
-    let (address, authorization) = (node.admin_address, format!("Bearer {}", node.token));
     let _pinned = cores::Pinned::to_load()?;
     let began = Instant::now();
     thread::scope(|scope| {
         let caller = |_| {
-            let (over, count, authorization) = (&over, &count, &authorization);
-            scope.spawn(move || call(address, authorization, over, count))
+            let (over, count, mut client) = (&over, &count, node.admin());
+            scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    send(&mut client)?;
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                anyhow::Ok(())
+            })
         };
         let callers: Vec<_> = (0..callers).map(caller).collect();
         thread::sleep(Duration::from_secs(settings.seconds));
@@ -69,24 +87,6 @@ fn accepted(settings: &Settings, node: &Node, callers: usize) -> anyhow::Result<
         anyhow::Ok(())
     })?;
     Ok(count.load(Ordering::Relaxed) as f64 / began.elapsed().as_secs_f64())
-}
-
-fn call(
-    address: SocketAddr,
-    authorization: &str,
-    over: &AtomicBool,
-    count: &AtomicU64,
-) -> anyhow::Result<()> {
-    let mut client =
-        Client::new(address, &[("host", "localhost"), ("authorization", authorization)]);
-    let path = "/v1/apps/jobs/functions/work/invocations?mode=async&delay=1h";
-    while !over.load(Ordering::Relaxed) {
-        let headers = "content-type: application/json\r\n";
-        let answer = client.send("POST", path, headers, EVENT.as_bytes())?;
-        ensure!(answer.status == 202, "an event is answered {}: {}", answer.status, answer.text());
-        count.fetch_add(1, Ordering::Relaxed);
-    }
-    Ok(())
 }
 
 /// Commits per second of the bare program, on the node's disk and core.

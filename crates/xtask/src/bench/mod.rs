@@ -22,6 +22,7 @@ mod process_first;
 mod process_hello;
 mod process_idle;
 mod process_provided;
+mod queue_restart;
 mod report;
 mod reset;
 mod sandbox;
@@ -103,6 +104,7 @@ const ALL: &[Bench] = &[
     trace::BENCH,
     ledger::BENCH,
     async_accept::BENCH,
+    queue_restart::BENCH,
     soak::BENCH,
 ];
 

@@ -40,8 +40,18 @@ impl Node {
 
     /// The same node, begun anew.
     pub(super) fn restart(self, settings: &Settings) -> anyhow::Result<Self> {
+        Self::start_on(settings, self.stop())
+    }
+
+    /// Stops it; its data are left.
+    pub(super) fn stop(self) -> TempDir {
         let Self { server, data, .. } = self;
         drop(server);
+        data
+    }
+
+    /// A node on the data of one that was stopped.
+    pub(super) fn start_on(settings: &Settings, data: TempDir) -> anyhow::Result<Self> {
         Self::start_in(settings, &[], data)
     }
 
@@ -75,6 +85,12 @@ impl Node {
     pub(super) fn scratch(&self) -> anyhow::Result<TempDir> {
         let beside = self.data.path().parent().context("a node's directory lies in another")?;
         Ok(tempfile::Builder::new().prefix("code-").tempdir_in(beside)?)
+    }
+
+    /// A client of the admin API.
+    pub(super) fn admin(&self) -> Client {
+        let authorization = format!("Bearer {}", self.token);
+        Client::new(self.admin_address, &[("host", "localhost"), ("authorization", &authorization)])
     }
 
     /// A client of one app.
