@@ -16,7 +16,7 @@ use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Accounts, Invoker};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
-    Call, ChildCommand, CodeStore, Failure, Instance, Places, PrepareError, PrepareRequest,
+    Call, ChildCommand, CodeStore, Failure, Instance, Keep, Places, PrepareError, PrepareRequest,
     Prepared, Reply, ReplyBody, ResponseHead, Runtime, StartRequest,
 };
 use mayfly_runtime_isolate::IsolateRuntime;
@@ -221,6 +221,10 @@ impl Runtime for Still {
 struct StillInstance;
 
 impl Instance for StillInstance {
+    fn keep(self: Arc<Self>, _keep: Keep) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
     fn run(self: Arc<Self>, _call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let head = ResponseHead { status: http::StatusCode::OK, headers: http::HeaderMap::new() };
         let outcome = Outcome::nothing(OutcomeStatus::Ok);
