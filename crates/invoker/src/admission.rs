@@ -215,7 +215,12 @@ impl Admission {
             Full::Function => Some(lane.wait(need.limit)),
             // How long a tenant has no place is known to nobody.
             Full::Tenant => None,
-            Full::Node => self.0.pace.wait(lane.waiting.load(Ordering::Relaxed) as usize),
+            // Each of those that wait for a place of the node has its turn.
+            Full::Node => {
+                let before = lane.waiting.load(Ordering::Relaxed) as usize;
+                let functions = self.0.line().functions().max(1);
+                self.0.pace.wait(before.saturating_add(1).saturating_mul(functions))
+            }
         };
         if long || wait.is_some_and(|wait| wait > longest) {
             if self.0.waiting.load(Ordering::SeqCst) > 0 {
@@ -229,7 +234,7 @@ impl Admission {
         self.0.line().join(key, Waiter { give, lane: Arc::clone(lane), need });
         // A place that was left between the look and the line is nobody's.
         self.0.hand_out(key);
-        let waited = tokio::time::timeout(longest, given).await;
+        let waited = tokio::time::timeout(limits.wait, given).await;
         match waited {
             Ok(Ok(permit)) => {
                 place.served();
@@ -295,7 +300,8 @@ impl Shared {
         need: Need,
     ) -> Result<Permit, Full> {
         if lane.waiting.load(Ordering::SeqCst) > 0 {
-            return Err(Full::Function);
+            let of_node = self.crowded.load(Ordering::SeqCst);
+            return Err(if of_node { Full::Node } else { Full::Function });
         }
         let waits = |count: u32, crowded: &AtomicBool| count > 0 && crowded.load(Ordering::SeqCst);
         if waits(lane.tenant.waiting.load(Ordering::SeqCst), &lane.tenant.crowded) {

@@ -40,6 +40,11 @@ impl Line {
         waiters.push_back(waiter);
     }
 
+    /// How many functions somebody waits for.
+    pub(super) fn functions(&self) -> usize {
+        self.waiters.len()
+    }
+
     /// Whose turn it is.
     pub(super) fn first(&self) -> Option<Key> {
         self.functions.get(self.tenants.front()?)?.front().cloned()

@@ -16,14 +16,15 @@ const LOOK: Duration = Duration::from_millis(200);
 /// From this part of their time on processors have more to do than they can, until they are below the other.
 const FULL: f64 = 0.95;
 const ROOMY: f64 = 0.85;
-/// Attempts that compute all the time, for each processor: one computes, another is ready when it waits.
-const AT_ONCE: u64 = 2;
-/// Attempts are weighed in parts of one that computes all the time.
+/// Attempts are weighed in parts of one that computes all the time. Each processor has one of these: with two by turns
+/// each would take twice as long, and none would end sooner.
 const WHOLE: u64 = 1000;
+/// Beside them there is room for some that mostly wait.
+const BESIDE: u64 = WHOLE / 2;
 /// How long a look that finds processors full must be true before waits are short.
 const LASTING: u32 = 5;
-/// Longest time in line then.
-const BRISK: Duration = Duration::from_millis(40);
+/// Then nobody joins the line who would wait longer.
+const BRISK: Duration = Duration::from_millis(100);
 /// After so many attempts the least that one waited for other things is forgotten.
 const FORGOTTEN: u64 = 1000;
 
@@ -100,19 +101,19 @@ impl Pace {
         self.between_us.store(mean, Ordering::Relaxed);
     }
 
-    /// The longest time in line, where it is `usual` otherwise.
+    /// Who would wait longer does not join the line, where the time is `usual` otherwise.
     pub(super) fn longest_wait(&self, usual: Duration) -> Duration {
         if self.lasting.load(Ordering::Relaxed) { usual.min(BRISK) } else { usual }
     }
 
-    /// How long whoever comes behind so many waits for a place of the node, where that is known: while processors are
-    /// full for long.
-    pub(super) fn wait(&self, waiting: usize) -> Option<Duration> {
+    /// How long it is until so many places of the node came back, where that is known: while processors are full for
+    /// long.
+    pub(super) fn wait(&self, places: usize) -> Option<Duration> {
         if !self.lasting.load(Ordering::Relaxed) {
             return None;
         }
         let between = self.between_us.load(Ordering::Relaxed);
-        Some(Duration::from_micros(between.saturating_mul(waiting as u64 + 1)))
+        Some(Duration::from_micros(between.saturating_mul(places as u64)))
     }
 }
 
@@ -186,7 +187,7 @@ impl Watch {
         }
         self.looks = if self.full { self.looks.saturating_add(1) } else { 0 };
         let most = match self.full {
-            true => u64::from(now.count) * AT_ONCE * WHOLE,
+            true => u64::from(now.count) * WHOLE + BESIDE,
             false => u64::MAX,
         };
         pace.most.store(most, Ordering::Relaxed);
@@ -241,8 +242,8 @@ mod tests {
         };
         let usual = Duration::from_secs(1);
         assert_eq!([look(100, &pace), look(90, &pace)], [u64::MAX; 2]);
-        assert_eq!(look(97, &pace), 2 * AT_ONCE * WHOLE);
-        assert_eq!(look(90, &pace), 2 * AT_ONCE * WHOLE);
+        assert_eq!(look(97, &pace), 2 * WHOLE + BESIDE);
+        assert_eq!(look(90, &pace), 2 * WHOLE + BESIDE);
         assert_eq!(pace.longest_wait(usual), usual, "a burst may wait");
         for _ in 0..LASTING {
             look(100, &pace);
