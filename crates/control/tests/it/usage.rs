@@ -157,7 +157,7 @@ async fn metrics_are_bounded_and_a_tenant_sees_its_own() {
         "mayfly_attempts_total{tenant=\"(others)\",app=\"(others)\",function=\"(others)\",outcome=\"ok\"} 3",
         "mayfly_running{tenant=\"(others)\",app=\"(others)\",function=\"(others)\"} 3",
         "mayfly_billed_seconds_total{tenant=\"acme\",app=\"photos\",function=\"f1001\"} 1.5",
-        "mayfly_node_waiting 2.0",
+        "mayfly_node_waiting 2",
         "mayfly_refused_total{code=\"too_many_requests\"} 7",
         "mayfly_ledger_lost_total 0",
         "# EOF",
