@@ -63,7 +63,7 @@ fn one(family: &Family, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
 }
 
 fn histogram(times: &Durations, mut into: MetricEncoder<'_>) -> fmt::Result {
-    let ends = BUCKETS_US.iter().map(|end| *end as f64 / 1e6).chain([f64::MAX]);
+    let ends = BUCKETS_US.iter().map(|end| *end as f64 / 1e6).chain([f64::INFINITY]);
     let buckets: Vec<_> = ends.zip(times.buckets).collect();
     let sum = times.sum_us as f64 / 1e6;
     into.encode_histogram::<NoLabelSet>(sum, times.count(), &buckets, None)
