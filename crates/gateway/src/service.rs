@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use mayfly_control_api::SharedView;
 use mayfly_runtime_api::lambda::{ATTEMPT_HEADER, EVENT_HEADER};
-use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload};
+use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload, Spans};
 use mayfly_types::{Fault, FaultCode, InvocationId};
 
 use crate::body::{Bounded, Refusal};
@@ -21,6 +21,7 @@ use crate::errors::{self, Details, INVOCATION_ID};
 use crate::hosts::Hosts;
 use crate::policy::{self, Limits};
 use crate::route::{self, Unrouted};
+use crate::trace::Traced;
 
 /// What a gateway works with.
 pub struct Parts {
@@ -36,6 +37,8 @@ pub struct Parts {
     pub show_details: bool,
     /// While this holds a fault, every request is answered with it.
     pub notice: Arc<ArcSwapOption<Fault>>,
+    /// Takes spans, where traces are kept.
+    pub spans: Option<Arc<dyn Spans>>,
 }
 
 /// Answers HTTP requests with functions.
@@ -65,9 +68,13 @@ impl Gateway {
             true => Details::shown(&parts.headers),
             false => Details::Hidden,
         };
-        let mut response = match self.answer(id, &mut parts, incoming, remote).await {
+        let mut traced = self.parts.spans.as_ref().map(|spans| Traced::begin(spans, id, &parts));
+        let mut failed = None;
+        let answered = self.answer(id, &mut parts, incoming, remote, traced.as_deref_mut()).await;
+        let mut response = match answered {
             Ok(response) => response,
             Err(Refused { fault, allow }) => {
+                failed = Some(fault.code.as_str());
                 let mut response = errors::response(&fault, id, details);
                 if let Some(methods) = allow {
                     errors::allow(&mut response, &methods);
@@ -78,7 +85,10 @@ impl Gateway {
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(INVOCATION_ID, id);
         }
-        response
+        match traced {
+            Some(traced) => traced.answered(response, failed),
+            None => response,
+        }
     }
 
     async fn answer(
@@ -87,6 +97,7 @@ impl Gateway {
         parts: &mut http::request::Parts,
         incoming: Incoming,
         remote: Option<IpAddr>,
+        mut traced: Option<&mut Traced>,
     ) -> Result<Response<Body>, Refused> {
         if let Some(fault) = &*self.parts.notice.load() {
             return Err(Fault::clone(fault).into());
@@ -102,6 +113,9 @@ impl Gateway {
             let view = self.parts.view.load();
             route::find(&view, named, parts.method.as_str())?
         };
+        if let Some(traced) = &mut traced {
+            traced.routed(&routed.target, &routed.pattern);
+        }
         policy::admit(parts, &self.parts.limits)?;
         let (body, refusal) = self.body(incoming);
         let mut headers = std::mem::take(&mut parts.headers);
@@ -118,7 +132,8 @@ impl Gateway {
             version: parts.version,
         };
         let payload = Payload::Http(request);
-        let invocation = Invocation { id, target: routed.target, payload, caller: None };
+        let trace = traced.and_then(|traced| traced.trace());
+        let invocation = Invocation { id, target: routed.target, payload, caller: None, trace };
         let answered = self.parts.invoke.invoke(invocation).await;
         // A body over the limit is the caller's fault, whatever the function made of it.
         if let Some(fault) = refusal.as_ref().and_then(|refusal| refusal.get()) {

@@ -12,11 +12,14 @@ mod events;
 mod functions;
 mod invoker;
 mod logs;
+mod report;
+mod trace;
 
 pub use accounts::Accounts;
 pub use admission::Limits;
 pub use events::{Dispatcher, EventLimits, EventParts};
 pub use invoker::{Invoker, Parts};
+pub use trace::Observers;
 
 /// Tells the time in UTC microseconds since 1970.
 pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -206,6 +206,7 @@ pub(crate) fn world(
         accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
         clock: Arc::new(|| NOW_US),
         limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
+        observers: crate::Observers::default(),
     });
     let world = World { invoker, runtime, view, ledger };
     world.show(live, 1);
@@ -228,7 +229,7 @@ impl World {
         let target =
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
         let id = InvocationId::new();
-        self.invoker.invoke(Invocation { id, target, payload, caller: None }).await
+        self.invoker.invoke(Invocation { id, target, payload, caller: None, trace: None }).await
     }
 }
 
@@ -411,7 +412,7 @@ async fn what_is_not_deployed_is_not_found() {
     let mut target = Target { app: app(), function: function(), release: None };
     target.function = FunctionName::new("other").unwrap();
     let (id, payload) = (InvocationId::new(), http(""));
-    let invocation = Invocation { id, target, payload, caller: None };
+    let invocation = Invocation { id, target, payload, caller: None, trace: None };
     let fault = world.invoker.invoke(invocation).await.unwrap_err();
     assert_eq!(fault.code, FaultCode::NotFound);
     assert_eq!(fault.message, "app `app` has no function `other`");

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
-use mayfly_invoker::{Accounts, Invoker};
+use mayfly_invoker::{Accounts, Invoker, Observers};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
     Call, ChildCommand, CodeStore, Failure, Instance, Places, PrepareError, PrepareRequest,
@@ -152,6 +152,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         accounts,
         clock,
         limits: mayfly_invoker::Limits::default(),
+        observers: Observers::default(),
     });
     let gateway = Gateway::new(mayfly_gateway::Parts {
         view,
@@ -160,6 +161,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         limits: mayfly_gateway::Limits::default(),
         show_details: false,
         notice: Arc::new(ArcSwapOption::empty()),
+        spans: None,
     });
     let server = Server::new(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
     let address = server.address();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mayfly_types::{AppKey, Fault, FunctionName, InvocationId, ReleaseNumber};
 
-use crate::{Body, Payload, ResponseHead};
+use crate::{Body, Payload, ResponseHead, Trace};
 
 /// Which function to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Invocation {
     pub payload: Payload,
     /// The name of the caller's credential, where it has one.
     pub caller: Option<Arc<str>>,
+    /// Its place in a trace, where traces are kept.
+    pub trace: Option<Trace>,
 }
 
 /// What came of it.
