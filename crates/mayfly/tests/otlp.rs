@@ -7,6 +7,8 @@ mod metrics;
 #[path = "otlp/receiver.rs"]
 mod receiver;
 
+use std::time::{Duration, Instant};
+
 use common::{node, serve};
 use mayfly_testkit::{Answer, App, AppClient, Node, NodeOptions, RequestBody, within};
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -422,11 +424,14 @@ async fn the_attempts_of_an_event_stand_below_what_sent_it() {
     let told = |run: &Span| (run.get("mayfly.attempt").to_owned(), run.error.clone());
     assert_eq!(told(runs[0]), ("1".into(), Some("function_error".into())));
     assert_eq!(told(runs[1]), ("2".into(), None));
-    // From when it was due: the second waited at least as long as its backoff is not over, and no longer.
+    // A wait is from when it was due: after the backoff of the first attempt.
     let mut queues: Vec<_> = spans.iter().filter(|span| span.name == "queue").collect();
     queues.sort_unstable_by_key(|queue| queue.began_ns);
-    assert!(queues[1].began_ns >= runs[0].ended_ns + 1_000_000, "{spans:#?}");
-    assert!(queues[1].ended_ns <= runs[1].began_ns, "{spans:#?}");
+    let path = format!("/v1/invocations/{id}");
+    let shown = node.command("GET", &path, None).await.expect(200).json();
+    let due: jiff::Timestamp = shown["due"].as_str().unwrap().parse().unwrap();
+    assert_eq!(queues[1].began_ns, due.as_nanosecond() as u64);
+    assert!(queues[1].began_ns > runs[0].ended_ns && queues[1].ended_ns <= runs[1].began_ns);
 
     // What follows from it is a trace of its own that names the first.
     let line = node.logs("tell").containing("00-").await;
@@ -461,8 +466,11 @@ async fn a_collector_that_is_gone_or_busy_holds_nobody_up_and_has_the_spans_late
         let refused = receiver.sent().refused;
         receiver.refuse(&[answer, answer]);
         let trace = trace(100 + usize::from(answer.0));
+        let began = Instant::now();
         traced(&app, "/", &parent(&trace, "01")).await.expect(200);
         receiver.spans(&trace, 3).await;
+        // Two waits, neither shorter than it was told.
+        assert!(began.elapsed() >= Duration::from_secs(2 * answer.1.unwrap_or(0)));
         assert_eq!(receiver.sent().refused, refused + 2, "{answer:?}");
     }
     // What it will not have is dropped, and the next goes on.
