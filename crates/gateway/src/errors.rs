@@ -10,6 +10,9 @@ use serde_json::json;
 /// Carries the invocation's id on every answer.
 pub(crate) const INVOCATION_ID: HeaderName = HeaderName::from_static("x-mayfly-invocation-id");
 
+/// Says that an answer is the one to an earlier request with the same key.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
 /// Whether callers may see what a function threw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Details {

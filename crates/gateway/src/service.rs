@@ -13,11 +13,13 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use mayfly_control_api::SharedView;
 use mayfly_runtime_api::lambda::{ATTEMPT_HEADER, EVENT_HEADER};
-use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload, Spans};
+use mayfly_runtime_api::{
+    Answer, Body, HttpRequest, Invocation, Invoke, Payload, Spans, idempotency_key,
+};
 use mayfly_types::{Fault, FaultCode, InvocationId};
 
 use crate::body::{Bounded, Refusal};
-use crate::errors::{self, Details, INVOCATION_ID};
+use crate::errors::{self, Details, INVOCATION_ID, REPLAYED};
 use crate::hosts::Hosts;
 use crate::policy::{self, Limits};
 use crate::route::{self, Unrouted};
@@ -69,24 +71,31 @@ impl Gateway {
             false => Details::Hidden,
         };
         let mut traced = self.parts.spans.as_ref().map(|spans| Traced::begin(spans, id, &parts));
-        let mut failed = None;
         let answered = self.answer(id, &mut parts, incoming, remote, traced.as_deref_mut()).await;
-        let mut response = match answered {
-            Ok(response) => response,
-            Err(Refused { fault, allow }) => {
-                failed = Some(fault.code.as_str());
-                let mut response = errors::response(&fault, id, details);
-                if let Some(methods) = allow {
-                    errors::allow(&mut response, &methods);
-                }
-                response
-            }
+        let (id, again) = match &answered {
+            Ok(Served { again: Some(of), .. }) => (*of, true),
+            _ => (id, false),
         };
+        let answered = match answered {
+            Ok(answered) => answered.response,
+            Err(refused) => Err(refused),
+        };
+        let failed = answered.as_ref().err().map(|refused| refused.fault.code.as_str());
+        let mut response = answered.unwrap_or_else(|Refused { fault, allow }| {
+            let mut response = errors::response(&fault, id, details);
+            if let Some(methods) = allow {
+                errors::allow(&mut response, &methods);
+            }
+            response
+        });
+        if again {
+            response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+        }
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(INVOCATION_ID, id);
         }
         match traced {
-            Some(traced) => traced.answered(response, failed),
+            Some(traced) => traced.answered(id, response, failed),
             None => response,
         }
     }
@@ -98,7 +107,7 @@ impl Gateway {
         incoming: Incoming,
         remote: Option<IpAddr>,
         mut traced: Option<&mut Traced>,
-    ) -> Result<Response<Body>, Refused> {
+    ) -> Result<Served, Refused> {
         if let Some(fault) = &*self.parts.notice.load() {
             return Err(Fault::clone(fault).into());
         }
@@ -117,6 +126,11 @@ impl Gateway {
             traced.routed(&routed.target, &routed.pattern);
         }
         policy::admit(parts, &self.parts.limits)?;
+        // Methods that change nothing need no key (RFC 9110, section 9.2.1).
+        let key = match parts.method.is_safe() {
+            true => None,
+            false => idempotency_key(&parts.headers)?,
+        };
         let (body, refusal) = self.body(incoming);
         let mut headers = std::mem::take(&mut parts.headers);
         strip_hop_by_hop(&mut headers);
@@ -133,33 +147,16 @@ impl Gateway {
         };
         let payload = Payload::Http(request);
         let trace = traced.and_then(|traced| traced.trace());
-        let invocation = Invocation { id, target: routed.target, payload, caller: None, trace };
+        let target = routed.target;
+        let invocation = Invocation { id, target, payload, caller: None, key, trace };
         let answered = self.parts.invoke.invoke(invocation).await;
         // A body over the limit is the caller's fault, whatever the function made of it.
         if let Some(fault) = refusal.as_ref().and_then(|refusal| refusal.get()) {
             return Err(fault.clone().into());
         }
-        match answered? {
-            Answer::Http { head, body } => {
-                let mut response = Response::new(body);
-                *response.status_mut() = head.status;
-                *response.headers_mut() = head.headers;
-                if head.status.is_informational() {
-                    let message = format!("a function cannot answer with status {}", head.status);
-                    return Err(Fault::new(FaultCode::InvalidResponse, message).into());
-                }
-                strip_hop_by_hop(response.headers_mut());
-                // The body's own length is sent: a wrong one would break the connection.
-                if parts.method != http::Method::HEAD {
-                    response.headers_mut().remove(CONTENT_LENGTH);
-                }
-                Ok(response)
-            }
-            Answer::Event(_) => {
-                let message = "the function answered a request with an event's result";
-                Err(Fault::new(FaultCode::Internal, message).into())
-            }
-        }
+        let response = answered.answer.map_err(Refused::from);
+        let response = response.and_then(|answer| response_of(answer, &parts.method));
+        Ok(Served { response, again: answered.again })
     }
 
     fn body(&self, incoming: Incoming) -> (Body, Option<Refusal>) {
@@ -169,6 +166,34 @@ impl Gateway {
         let (body, refusal) = Bounded::new(incoming, self.parts.limits);
         (Body::Stream(Box::pin(body)), Some(refusal))
     }
+}
+
+/// What an answer becomes for the caller.
+fn response_of(answer: Answer, method: &http::Method) -> Result<Response<Body>, Refused> {
+    let Answer::Http { head, body } = answer else {
+        let message = "the function answered a request with an event's result";
+        return Err(Fault::new(FaultCode::Internal, message).into());
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
+    if head.status.is_informational() {
+        let message = format!("a function cannot answer with status {}", head.status);
+        return Err(Fault::new(FaultCode::InvalidResponse, message).into());
+    }
+    strip_hop_by_hop(response.headers_mut());
+    // The body's own length is sent: a wrong one would break the connection.
+    if method != http::Method::HEAD {
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    Ok(response)
+}
+
+/// What came of a request.
+struct Served {
+    response: Result<Response<Body>, Refused>,
+    /// The invocation that was answered so before.
+    again: Option<InvocationId>,
 }
 
 /// A request that is not answered by a function.

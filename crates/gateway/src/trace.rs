@@ -20,6 +20,7 @@ const LONGEST_PATH: usize = 1024;
 /// A request whose span has begun. Dropping it ends the span: the caller has left.
 pub(crate) struct Traced {
     span: Option<OpenSpan>,
+    id: InvocationId,
     attributes: Vec<(&'static str, Value)>,
     /// Why it failed, until it is known that it did not.
     failed: Option<Cow<'static, str>>,
@@ -38,10 +39,9 @@ impl Traced {
                 ("url.path", path.to_owned().into()),
                 ("url.scheme", "http".into()),
                 ("faas.trigger", "http".into()),
-                ("faas.invocation_id", id.to_string().into()),
             ]);
         }
-        Box::new(Self { span: Some(span), attributes, failed: Some("cancelled".into()) })
+        Box::new(Self { span: Some(span), id, attributes, failed: Some("cancelled".into()) })
     }
 
     /// The place below which the invocation stands.
@@ -61,12 +61,15 @@ impl Traced {
         }
     }
 
-    /// There is an answer. The span ends with its body.
+    /// There is an answer, of this invocation. The span ends with its body.
     pub(crate) fn answered(
         mut self: Box<Self>,
+        of: InvocationId,
         response: Response<Body>,
         fault: Option<&'static str>,
     ) -> Response<Body> {
+        // A request with a key may have the answer of an earlier one.
+        self.id = of;
         let status = response.status();
         self.attributes.push(("http.response.status_code", Value::Whole(status.as_u16().into())));
         // What a caller did wrong is no error of the server's span (HTTP spans, section "Status").
@@ -88,6 +91,7 @@ impl Drop for Traced {
         span.end("gateway", |span| {
             span.kind = SpanKind::Server;
             span.attributes = std::mem::take(&mut self.attributes);
+            span.set("faas.invocation_id", self.id.to_string());
             if let Some(failed) = self.failed.take() {
                 span.error = Some(failed.clone().into_owned());
                 span.attributes.push(("error.type", Value::Text(failed)));

@@ -10,6 +10,7 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use mayfly_control_api::{BudgetSummary, FunctionMeter, Spending};
 use mayfly_state_api::{
@@ -21,6 +22,7 @@ pub(crate) use self::hold::Hold;
 use self::scope::{Calendar, Scope};
 use crate::Clock;
 use crate::admission::{Key, Lane, TenantLane};
+use crate::keep::IdleTimes;
 
 /// The accounts of a node.
 pub struct Accounts {
@@ -52,6 +54,8 @@ pub(crate) struct Account {
     pub(crate) lane: Arc<Lane>,
     /// Of the function, its app and its tenant.
     scopes: [Arc<Scope>; 3],
+    /// How long it was not called.
+    idle: Mutex<IdleTimes>,
 }
 
 impl Accounts {
@@ -120,6 +124,7 @@ impl Accounts {
                 key: Arc::new((app.clone(), function.clone())),
                 lane: Arc::new(Lane::new(tenant.running)),
                 scopes,
+                idle: Mutex::default(),
             })
         });
         Arc::clone(account)
@@ -148,6 +153,17 @@ impl Accounts {
             FunctionMeter { app, function, sums, durations, running, waiting }
         });
         told.filter(|it| it.sums.attempts > 0 || it.running > 0 || it.waiting > 0).collect()
+    }
+
+    /// Functions for whose next call somebody should have an environment that waits; see [`IdleTimes`].
+    pub(crate) fn due(&self, keep: Duration, most: Duration) -> Vec<(AppKey, FunctionName)> {
+        let now_us = (self.clock)();
+        let functions = self.functions.read().unwrap_or_else(PoisonError::into_inner);
+        let due = functions.values().filter(|account| {
+            let idle = account.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.is_due(now_us, keep, most)
+        });
+        due.map(|account| (account.app.clone(), account.function.clone())).collect()
     }
 
     /// The day and month of a time.
@@ -196,10 +212,11 @@ impl Accounts {
         took_us: u64,
     ) -> Vec<(BudgetRecord, f64)> {
         let calendar = self.calendar((self.clock)());
-        for scope in &account.scopes {
-            scope.add(&calendar, started_us, sums);
+        let [function, app, tenant] = &account.scopes;
+        function.add(&calendar, started_us, sums, Some(took_us));
+        for scope in [app, tenant] {
+            scope.add(&calendar, started_us, sums, None);
         }
-        account.scopes[0].took(took_us);
         if budgets.is_empty() {
             return Vec::new();
         }
@@ -234,6 +251,20 @@ impl Spending for Accounts {
 }
 
 impl Account {
+    /// An attempt begins, at this time in UTC microseconds since 1970.
+    pub(crate) fn begins(&self, now_us: i64) {
+        if self.lane.now().0 == 1 {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).begins(now_us);
+        }
+    }
+
+    /// An attempt ended at this time, which needed so many microseconds to start if it had to.
+    pub(crate) fn ended(&self, now_us: i64, start_us: Option<u64>) {
+        if start_us.is_some() || self.lane.now().0 <= 1 {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).ended(now_us, start_us);
+        }
+    }
+
     fn scope(&self, key: &BudgetKey) -> &Scope {
         match (&key.app, &key.function) {
             (Some(_), Some(_)) => &self.scopes[0],

@@ -5,6 +5,7 @@
 //! its functions, so that neither a storm nor a slow function keeps others waiting.
 
 mod line;
+mod pace;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,9 @@ use mayfly_types::{AppKey, Fault, FaultCode, FunctionConfig, FunctionName, Tenan
 use tokio::sync::oneshot;
 
 use self::line::{Line, Waiter};
+pub use self::pace::Processors;
+use self::pace::{Pace, Share};
+use crate::keep::Host;
 
 /// Of how long an attempt takes, how much of the newest is in the average: one part of so many.
 const SMOOTHED: u64 = 8;
@@ -39,6 +43,8 @@ pub struct Limits {
     pub line: usize,
     /// How long a function that nobody calls keeps its instances.
     pub idle: Duration,
+    /// The same of one that starts slowly and is likely to be called then.
+    pub most_idle: Duration,
 }
 
 impl Default for Limits {
@@ -52,6 +58,7 @@ impl Default for Limits {
             wait: Duration::from_secs(1),
             line: 1000,
             idle: Duration::from_secs(60),
+            most_idle: Duration::from_secs(600),
         }
     }
 }
@@ -63,6 +70,7 @@ pub(crate) struct Lane {
     waiting: AtomicU32,
     /// How long an attempt takes, in microseconds, over the last ones.
     takes_us: AtomicU64,
+    share: Share,
     tenant: Arc<TenantLane>,
 }
 
@@ -110,6 +118,8 @@ struct Need {
     limit: u32,
     memory: u64,
     cpu: u64,
+    /// What it weighs while processors are full.
+    weight: u64,
 }
 
 /// What stands in the way of an attempt.
@@ -135,6 +145,7 @@ struct Shared {
     /// Whether somebody waits for a place of the node: then all do.
     crowded: AtomicBool,
     line: std::sync::Mutex<Line>,
+    pace: Pace,
 }
 
 /// One attempt's place among those that may run at once. Dropping it makes room.
@@ -160,7 +171,13 @@ impl Admission {
             waiting: AtomicUsize::new(0),
             crowded: AtomicBool::new(false),
             line: Default::default(),
+            pace: Pace::new(),
         }))
+    }
+
+    /// Holds attempts back while this host's processors are full, for as long as the admission lives.
+    pub(crate) fn watch(&self, host: Arc<dyn Host>) {
+        tokio::spawn(pace::run(Arc::downgrade(&self.0), host));
     }
 
     pub(crate) fn limits(&self) -> Limits {
@@ -183,15 +200,21 @@ impl Admission {
         lane: &Arc<Lane>,
         config: &FunctionConfig,
     ) -> Result<Permit, Fault> {
-        let need = self.need(config);
+        let need = self.need(lane, config);
         let full = match self.0.take_first(key, lane, need) {
             Ok(permit) => return Ok(permit),
             Err(full) => full,
         };
         let limits = &self.0.limits;
+        let longest = self.0.pace.longest_wait(limits.wait);
         let long = lane.waiting.load(Ordering::Relaxed) as usize >= limits.line;
-        // How long a node or a tenant has no place is known to nobody.
-        if long || (full == Full::Function && lane.wait(need.limit) > limits.wait) {
+        let wait = match full {
+            Full::Function => Some(lane.wait(need.limit)),
+            // How long a tenant has no place is known to nobody.
+            Full::Tenant => None,
+            Full::Node => self.0.pace.wait(lane.waiting.load(Ordering::Relaxed) as usize),
+        };
+        if long || wait.is_some_and(|wait| wait > longest) {
             if self.0.waiting.load(Ordering::SeqCst) > 0 {
                 // While this one was counted, another may have found no place where there was one.
                 self.0.hand_out(key);
@@ -203,7 +226,7 @@ impl Admission {
         self.0.line().join(key, Waiter { give, lane: Arc::clone(lane), need });
         // A place that was left between the look and the line is nobody's.
         self.0.hand_out(key);
-        let waited = tokio::time::timeout(limits.wait, given).await;
+        let waited = tokio::time::timeout(longest, given).await;
         drop(place);
         match waited {
             Ok(Ok(permit)) => Ok(permit),
@@ -211,8 +234,9 @@ impl Admission {
         }
     }
 
-    fn need(&self, config: &FunctionConfig) -> Need {
+    fn need(&self, lane: &Lane, config: &FunctionConfig) -> Need {
         Need {
+            weight: lane.share.weight(),
             limit: config.concurrency.unwrap_or(self.0.limits.function),
             memory: config.memory.as_bytes(),
             cpu: (config.cpu * 1000.0) as u64,
@@ -287,7 +311,9 @@ impl Shared {
         let of_node = within(&self.running, node);
         let has_memory = fits(&self.memory, need.memory, memory);
         let has_cpu = fits(&self.cpu, need.cpu, cpu);
-        let full = match (of_function, of_tenant, of_node && has_memory && has_cpu) {
+        let in_pace = self.pace.takes(need.weight);
+        let has_room = of_node && has_memory && has_cpu && in_pace;
+        let full = match (of_function, of_tenant, has_room) {
             (true, true, true) => None,
             (false, ..) => Some(Full::Function),
             (_, false, _) => Some(Full::Tenant),
@@ -315,8 +341,19 @@ impl Shared {
                 count.fetch_sub(less, Ordering::SeqCst);
             }
         };
+        self.pace.gives(need.weight);
         back(&self.memory, need.memory, self.limits.memory);
         back(&self.cpu, need.cpu, self.limits.cpu);
+    }
+
+    /// Gives places that are free to those who wait, whoever they are.
+    fn hand_out_any(self: &Arc<Self>) {
+        if self.waiting.load(Ordering::SeqCst) > 0 {
+            let first = self.line().first();
+            if let Some(key) = first {
+                self.hand_out(&key);
+            }
+        }
     }
 
     /// Gives places that are free to those who wait: of one function, or of its tenant or of all if somebody waits for a
@@ -337,6 +374,7 @@ impl Drop for Permit {
         self.shared.give_back(&self.lane, self.need);
         let Some(key) = self.key.take() else { return };
         self.lane.took(self.began.elapsed());
+        self.shared.pace.came_back();
         if self.shared.waiting.load(Ordering::SeqCst) > 0 {
             self.shared.hand_out(&key);
         }

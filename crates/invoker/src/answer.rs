@@ -58,8 +58,10 @@ impl Attempt {
     /// Counts what it came to. When this returns, the ledger has it, unless somebody else writes it there.
     pub(crate) fn settle(mut self, outcome: &Outcome) {
         // A process tells its own time, and may say anything.
-        let cpu_us = outcome.cpu_us.min(outcome.wall_us.saturating_mul(MOST_CORES));
-        let outcome = &Outcome { cpu_us, ..outcome.clone() };
+        let most_us = outcome.wall_us.saturating_mul(MOST_CORES);
+        let bounded =
+            (outcome.cpu_us > most_us).then(|| Outcome { cpu_us: most_us, ..outcome.clone() });
+        let outcome = bounded.as_ref().unwrap_or(outcome);
         let function = Arc::clone(&self.function);
         let revision = &function.revision;
         debug!(
@@ -97,11 +99,14 @@ impl Attempt {
             }
         };
         self.shared.settle(&function.account, self.started_us, sums, outcome.wall_us);
+        function.account.lane.ran(outcome.cpu_us, outcome.wall_us);
+        if revision.config().runtime.is_process() {
+            let start_us = outcome.cold.then_some(outcome.init_us);
+            function.account.ended((self.shared.parts.clock)(), start_us);
+        }
         drop((self.hold, self.permit));
     }
-}
 
-impl Attempt {
     /// Records what it came to so far, for its answer ends before it does.
     fn record(&mut self, so_far: Outcome) {
         if self.told.is_none() && self.recorded.is_none() {

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
-use mayfly_runtime_api::Instance;
+use mayfly_control_api::Secrets;
+use mayfly_runtime_api::{Instance, Keep};
 use mayfly_types::{Revision, RevisionId};
 use tokio::sync::OnceCell;
 
@@ -15,8 +16,33 @@ pub(crate) struct Function {
     pub(crate) revision: Arc<Revision>,
     pub(crate) instance: OnceCell<Arc<dyn Instance>>,
     pub(crate) account: Arc<Account>,
-    secrets: u64,
+    /// What it is given.
+    secrets: Arc<Secrets>,
     used: AtomicU64,
+    /// What its instance was told last.
+    told: Mutex<Keep>,
+}
+
+impl Function {
+    /// Whether it is given these.
+    pub(crate) fn has(&self, secrets: &Secrets) -> bool {
+        self.secrets.generation == secrets.generation
+    }
+
+    /// What it is given.
+    pub(crate) fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Whether its instance was told something else before.
+    pub(crate) fn tells(&self, keep: Keep) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(|e| e.into_inner());
+        std::mem::replace(&mut *told, keep) != keep
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.told.lock().unwrap_or_else(|e| e.into_inner()).warm > 0
+    }
 }
 
 /// The revisions that were called lately.
@@ -31,11 +57,11 @@ impl Functions {
     pub(crate) fn get(
         &self,
         revision: &Arc<Revision>,
-        secrets: u64,
+        secrets: &Arc<Secrets>,
         accounts: &Accounts,
     ) -> Arc<Function> {
         let now = self.clock.load(Ordering::Relaxed);
-        let fits = |function: &&Arc<Function>| function.secrets == secrets;
+        let fits = |function: &&Arc<Function>| function.has(secrets);
         {
             let held = self.by_revision.read().unwrap_or_else(|e| e.into_inner());
             if let Some(function) = held.get(&revision.id()).filter(fits) {
@@ -51,11 +77,18 @@ impl Functions {
             revision: Arc::clone(revision),
             instance: OnceCell::new(),
             account: accounts.of(revision.app(), revision.function()),
-            secrets,
+            secrets: Arc::clone(secrets),
             used: AtomicU64::new(now),
+            told: Mutex::default(),
         });
         held.insert(revision.id(), Arc::clone(&function));
         function
+    }
+
+    /// All that is held.
+    pub(crate) fn all(&self) -> Vec<Arc<Function>> {
+        let held = self.by_revision.read().unwrap_or_else(|e| e.into_inner());
+        held.values().cloned().collect()
     }
 
     /// Forgets what was not called since the last `keep` sweeps.
@@ -64,7 +97,9 @@ impl Functions {
         let mut held = self.by_revision.write().unwrap_or_else(|e| e.into_inner());
         held.retain(|_, function| {
             // An attempt holds what it runs.
-            Arc::strong_count(function) > 1 || function.used.load(Ordering::Relaxed) + keep > now
+            Arc::strong_count(function) > 1
+                || function.used.load(Ordering::Relaxed) + keep > now
+                || function.is_wanted()
         });
     }
 }

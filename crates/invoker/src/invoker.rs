@@ -9,10 +9,10 @@ use bytes::Bytes;
 use mayfly_control_api::{FunctionMeter, Meters, NodeMeter, Secrets, SharedView, TenantView};
 use mayfly_runtime_api::lambda::{self, EventContext};
 use mayfly_runtime_api::{
-    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, LogLevel,
-    LogSink, Payload, Reply, Runtime, Spans, StartRequest, Target, Trace,
+    Answer, Answered, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke,
+    LogLevel, LogSink, Payload, Reply, Runtime, Spans, StartRequest, Target, Trace,
 };
-use mayfly_state_api::{Ledger, LogStore, Sums};
+use mayfly_state_api::{Ledger, LogStore, ReplyStore, Sums};
 use mayfly_types::{
     AppKey, Blame, Fault, FaultCode, FunctionName, HandlerStyle, Outcome, OutcomeStatus, Revision,
     RuntimeKind,
@@ -24,6 +24,8 @@ use crate::accounts::{Account, Accounts, Hold};
 use crate::admission::{Admission, Limits, Permit};
 use crate::answer::{self, Attempt, Settled, tokio_tasks::Tasks};
 use crate::functions::{Function, Functions};
+use crate::keep::{self, Host};
+use crate::keyed;
 use crate::logs::FunctionLogs;
 use crate::trace::{self, Observers, Traced};
 
@@ -42,6 +44,8 @@ pub struct Parts {
     pub logs: Arc<dyn LogStore>,
     /// Where records of attempts go.
     pub ledger: Arc<dyn Ledger>,
+    /// Where answers are kept for requests that come again.
+    pub replies: Arc<dyn ReplyStore>,
     /// What was used, and may be.
     pub accounts: Arc<Accounts>,
     /// The time.
@@ -50,20 +54,23 @@ pub struct Parts {
     pub limits: Limits,
     /// Who is told of what runs.
     pub observers: Observers,
+    /// What is known of the machine.
+    pub host: Arc<dyn Host>,
 }
 
 /// Runs functions.
 #[derive(Clone)]
 pub struct Invoker {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {
     pub(crate) parts: Parts,
-    functions: Functions,
+    pub(crate) functions: Functions,
     refusals: Refusals,
     pub(crate) admission: Admission,
     pub(crate) tasks: Arc<Tasks>,
+    pub(crate) keyed: Arc<keyed::Running>,
 }
 
 impl Invoker {
@@ -75,7 +82,10 @@ impl Invoker {
             functions: Functions::default(),
             refusals: Refusals::default(),
             tasks: Arc::default(),
+            keyed: Arc::default(),
         });
+        shared.admission.watch(Arc::clone(&shared.parts.host));
+        tokio::spawn(keep::run(Arc::downgrade(&shared)));
         let weak = Arc::downgrade(&shared);
         tokio::spawn(async move {
             let mut interval = tokio::time::interval(SWEEP);
@@ -97,8 +107,12 @@ impl Invoker {
 
 #[async_trait]
 impl Invoke for Invoker {
-    async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
-        self.run(invocation, None).await
+    async fn invoke(&self, mut invocation: Invocation) -> Answered {
+        match invocation.key.take() {
+            None => self.run(invocation, None).await.into(),
+            // Few have one, and its future is large.
+            Some(key) => Box::pin(self.run_keyed(invocation, key)).await,
+        }
     }
 }
 
@@ -117,8 +131,13 @@ impl Invoker {
             let Target { app, function, .. } = &invocation.target;
             trace::waited(queue, invocation.id, (app, function), admitted.as_ref().err());
         }
-        let Admitted { revision, secrets, function, permit, hold } =
+        let Admitted { function, permit, hold } =
             admitted.inspect_err(|fault| shared.refusals.count(fault.code))?;
+        let revision = Arc::clone(&function.revision);
+        let started_us = (shared.parts.clock)();
+        if revision.config().runtime.is_process() {
+            function.account.begins(started_us);
+        }
         let mut attempt = Attempt {
             id: invocation.id,
             number: match &invocation.payload {
@@ -126,7 +145,7 @@ impl Invoker {
                 Payload::Http(_) => 1,
             },
             caller: invocation.caller,
-            started_us: (shared.parts.clock)(),
+            started_us,
             shared: Arc::clone(shared),
             function: Arc::clone(&function),
             permit,
@@ -136,7 +155,7 @@ impl Invoker {
             told,
             trace: invocation.trace.take().map(Traced::admitted),
         };
-        let instance = match shared.instance(&function, &secrets).await {
+        let instance = match shared.instance(&function).await {
             Ok(instance) => instance,
             Err(fault) => {
                 if let Some(traced) = attempt.trace.take() {
@@ -177,11 +196,9 @@ impl Invoker {
         let shared = &self.shared;
         let (revision, secrets) = shared.revision(target)?;
         let accounts = &shared.parts.accounts;
-        let function = shared.functions.get(&revision, secrets.generation, accounts);
+        let function = shared.functions.get(&revision, &secrets, accounts);
         let tenant = shared.tenant(revision.app());
-        if tenant.as_ref().is_some_and(|tenant| tenant.suspended) {
-            return Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"));
-        }
+        served(tenant.as_deref())?;
         let account = &function.account;
         let (key, lane, config) = (&account.key, &account.lane, revision.config());
         let permit = shared.admission.enter(key, lane, config).await?;
@@ -189,7 +206,7 @@ impl Invoker {
             Some(tenant) => accounts.hold(account, &tenant.budgets, config)?,
             None => None,
         };
-        Ok(Admitted { revision, secrets, function, permit, hold })
+        Ok(Admitted { function, permit, hold })
     }
 
     /// A revision of a function that is live.
@@ -216,8 +233,6 @@ impl Invoker {
 
 /// An attempt that may begin.
 struct Admitted {
-    revision: Arc<Revision>,
-    secrets: Arc<Secrets>,
     function: Arc<Function>,
     permit: Permit,
     hold: Option<Hold>,
@@ -289,7 +304,12 @@ impl Shared {
         FunctionLogs { store: Arc::clone(&self.parts.logs), app, function }
     }
 
-    fn revision(&self, target: &Target) -> Result<(Arc<Revision>, Arc<Secrets>), Fault> {
+    /// Refuses what is for an app of a tenant that is suspended.
+    pub(crate) fn is_served(&self, app: &AppKey) -> Result<(), Fault> {
+        served(self.tenant(app).as_deref())
+    }
+
+    pub(crate) fn revision(&self, target: &Target) -> Result<(Arc<Revision>, Arc<Secrets>), Fault> {
         let view = self.parts.view.load();
         let app = view.apps.get(&target.app).ok_or_else(|| {
             Fault::new(FaultCode::NotFound, format!("there is no app `{}`", target.app.app))
@@ -305,13 +325,10 @@ impl Shared {
         Ok((Arc::clone(revision), Arc::clone(&app.secrets)))
     }
 
-    async fn instance(
-        &self,
-        function: &Arc<Function>,
-        secrets: &Secrets,
-    ) -> Result<Arc<dyn Instance>, Fault> {
+    /// A function's instance, which is started where there is none.
+    pub(crate) async fn instance(&self, function: &Function) -> Result<Arc<dyn Instance>, Fault> {
         let start = || async {
-            let revision = &function.revision;
+            let (revision, secrets) = (&function.revision, function.secrets());
             let kind = revision.config().runtime;
             let runtime = self.parts.runtimes.get(&kind).ok_or_else(|| {
                 Fault::new(FaultCode::Unavailable, format!("this node has no runtime `{kind}`"))
@@ -341,6 +358,15 @@ impl Shared {
             tracing::error!(%error, "an attempt's task broke");
             Err(Fault::new(FaultCode::Internal, "the attempt was lost"))
         })
+    }
+}
+
+fn served(tenant: Option<&TenantView>) -> Result<(), Fault> {
+    match tenant {
+        Some(tenant) if tenant.suspended => {
+            Err(Fault::new(FaultCode::Suspended, "the tenant of this app is suspended"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -12,14 +13,15 @@ use bytes::Bytes;
 use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, TenantView, View};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
-    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Payload,
-    PrepareError, PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, ResponseHead, Runtime,
-    StartRequest, Target,
+    Answer, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke, Keep,
+    Payload, PrepareError, PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, ResponseHead,
+    Runtime, StartRequest, Target,
 };
 use mayfly_state_api::{
     BudgetKey, BudgetKind, BudgetRecord, Error, Ledger, LedgerEntry, LogLine, LogQuery, LogStore,
     Meter, Period, Prices, Sums,
 };
+use mayfly_state_embedded::{DataDir, OpenOptions, Work};
 use mayfly_types::{
     AppKey, AppName, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, FunctionName,
     HandlerStyle, InvocationId, Isolation, Outcome, OutcomeStatus, ReleaseNumber, Revision,
@@ -27,18 +29,24 @@ use mayfly_types::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Accounts, Invoker, Limits, Parts};
+use crate::{Accounts, Host, Invoker, Limits, Parts, Processors};
 
 type Handler = dyn Fn(Call) -> Result<Reply, Failure> + Send + Sync;
 
 struct Fake {
     handler: Arc<Handler>,
     starts: Mutex<Vec<BTreeMap<String, String>>>,
+    kept: Arc<Mutex<Vec<Keep>>>,
 }
 
-struct FakeInstance(Arc<Handler>);
+struct FakeInstance(Arc<Handler>, Arc<Mutex<Vec<Keep>>>);
 
 impl Instance for FakeInstance {
+    fn keep(self: Arc<Self>, keep: Keep) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.1.lock().unwrap().push(keep);
+        Box::pin(std::future::ready(()))
+    }
+
     fn run(
         self: Arc<Self>,
         call: Call,
@@ -63,7 +71,7 @@ impl Runtime for Fake {
 
     async fn start(&self, request: StartRequest) -> Result<Arc<dyn Instance>, Fault> {
         self.starts.lock().unwrap().push((*request.secrets).clone());
-        Ok(Arc::new(FakeInstance(Arc::clone(&self.handler))))
+        Ok(Arc::new(FakeInstance(Arc::clone(&self.handler), Arc::clone(&self.kept))))
     }
 }
 
@@ -86,7 +94,6 @@ impl Recorded {
 impl Ledger for Recorded {
     fn append(&self, entry: &LedgerEntry<'_>) {
         assert_eq!((entry.app, entry.function), (&app(), &function()));
-        assert_eq!(entry.started_us, NOW_US);
         let sums = entry.sums();
         self.0.lock().unwrap().push((entry.invocation, entry.attempt, sums));
     }
@@ -138,7 +145,7 @@ pub(crate) fn function() -> FunctionName {
     FunctionName::new("f").unwrap()
 }
 
-fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revision {
+pub(crate) fn revision(style: HandlerStyle, concurrency: Option<u32>, code: &str) -> Revision {
     revision_with(style, concurrency, code, Default::default())
 }
 
@@ -158,6 +165,7 @@ pub(crate) fn revision_with(
         timeout: TimeSpan::seconds(30),
         concurrency,
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::new(),
         secrets: vec!["GIVEN".into()],
@@ -187,6 +195,25 @@ pub(crate) struct World {
     runtime: Arc<Fake>,
     view: SharedView,
     pub(crate) ledger: Arc<Recorded>,
+    pub(crate) host: Arc<FakeHost>,
+    _directory: tempfile::TempDir,
+}
+
+/// A machine as its test says.
+#[derive(Default)]
+pub(crate) struct FakeHost {
+    /// How much later than [`NOW_US`] it is.
+    pub(crate) later_us: AtomicI64,
+    pub(crate) short: AtomicBool,
+}
+
+impl Host for FakeHost {
+    fn free_memory(&self) -> f64 {
+        if self.short.load(Ordering::SeqCst) { 0.05 } else { 0.5 }
+    }
+    fn processors(&self) -> Option<Processors> {
+        None
+    }
 }
 
 pub(crate) fn world(
@@ -194,26 +221,48 @@ pub(crate) fn world(
     handler: impl Fn(Call) -> Result<Reply, Failure> + Send + Sync + 'static,
 ) -> World {
     let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
-    let runtime = Arc::new(Fake { handler: Arc::new(handler), starts: Mutex::default() });
-    let runtimes: BTreeMap<_, Arc<dyn Runtime>> =
-        BTreeMap::from([(RuntimeKind::Js, runtime.clone() as Arc<dyn Runtime>)]);
+    let runtime = Arc::new(Fake {
+        handler: Arc::new(handler),
+        starts: Mutex::default(),
+        kept: Arc::default(),
+    });
+    let runtimes: BTreeMap<_, Arc<dyn Runtime>> = [RuntimeKind::Js, RuntimeKind::Python]
+        .map(|kind| (kind, runtime.clone() as Arc<dyn Runtime>))
+        .into();
     let ledger = Arc::new(Recorded::default());
+    let host = Arc::new(FakeHost::default());
+    let now = Arc::clone(&host);
+    let clock: crate::Clock = Arc::new(move || NOW_US + now.later_us.load(Ordering::SeqCst));
+    let directory = tempfile::tempdir().unwrap();
+    let data = DataDir::open(directory.path().join("data"), OpenOptions::default()).unwrap();
     let invoker = Invoker::new(Parts {
         view: view.clone(),
         runtimes: Arc::new(runtimes),
         logs: Arc::new(NoLogs(watch::channel(0).0)),
         ledger: ledger.clone(),
-        accounts: Arc::new(Accounts::new(Arc::new(|| NOW_US), Prices::default())),
-        clock: Arc::new(|| NOW_US),
+        replies: Arc::new(Work::open(&data).unwrap()),
+        accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
+        clock,
         limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
         observers: crate::Observers::default(),
+        host: host.clone(),
     });
-    let world = World { invoker, runtime, view, ledger };
+    let world = World { invoker, runtime, view, ledger, host, _directory: directory };
     world.show(live, 1);
     world
 }
 
 impl World {
+    /// What instances were told to keep since this was last asked.
+    pub(crate) fn kept(&self) -> Vec<Keep> {
+        std::mem::take(&mut *self.runtime.kept.lock().unwrap())
+    }
+
+    /// How many instances were started.
+    pub(crate) fn starts(&self) -> usize {
+        self.runtime.starts.lock().unwrap().len()
+    }
+
     pub(crate) fn show(&self, live: Vec<(u32, Arc<ReleaseView>)>, generation: u64) {
         let app_view = AppView { key: app(), live, secrets: secrets(generation) };
         let mut view = View::default();
@@ -221,7 +270,7 @@ impl World {
         self.view.store(Arc::new(view));
     }
 
-    async fn call(&self, payload: Payload) -> Result<Answer, Fault> {
+    pub(crate) async fn call(&self, payload: Payload) -> Result<Answer, Fault> {
         self.call_release(payload, None).await
     }
 
@@ -229,11 +278,14 @@ impl World {
         let target =
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
         let id = InvocationId::new();
-        self.invoker.invoke(Invocation { id, target, payload, caller: None, trace: None }).await
+        self.invoker
+            .invoke(Invocation { id, target, payload, caller: None, key: None, trace: None })
+            .await
+            .answer
     }
 }
 
-fn http(body: &'static str) -> Payload {
+pub(crate) fn http(body: &'static str) -> Payload {
     Payload::Http(HttpRequest {
         method: http::Method::POST,
         url: "http://app.localhost/a?b=c".into(),
@@ -249,7 +301,7 @@ fn http(body: &'static str) -> Payload {
     })
 }
 
-fn event(json: &'static str) -> Payload {
+pub(crate) fn event(json: &'static str) -> Payload {
     Payload::Event(EventRequest { kind: "invoke".into(), json: json.into(), attempt: 1 })
 }
 
@@ -412,8 +464,8 @@ async fn what_is_not_deployed_is_not_found() {
     let mut target = Target { app: app(), function: function(), release: None };
     target.function = FunctionName::new("other").unwrap();
     let (id, payload) = (InvocationId::new(), http(""));
-    let invocation = Invocation { id, target, payload, caller: None, trace: None };
-    let fault = world.invoker.invoke(invocation).await.unwrap_err();
+    let invocation = Invocation { id, target, payload, caller: None, key: None, trace: None };
+    let fault = world.invoker.invoke(invocation).await.answer.unwrap_err();
     assert_eq!(fault.code, FaultCode::NotFound);
     assert_eq!(fault.message, "app `app` has no function `other`");
 }

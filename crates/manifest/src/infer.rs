@@ -147,6 +147,7 @@ impl FunctionSection {
             timeout: self.timeout.unwrap_or(TIMEOUT),
             concurrency: self.concurrency,
             concurrency_per_instance: self.concurrency_per_instance(),
+            warm: self.warm(),
             isolation: self.isolation().unwrap_or(match runtime {
                 RuntimeKind::Js | RuntimeKind::Wasm => Isolation::Invocation,
                 _ => Isolation::Instance,

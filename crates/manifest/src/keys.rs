@@ -35,7 +35,7 @@ pub(crate) const FUNCTION: Vocabulary = &[
     ("timeout", Enforced),
     ("concurrency", Enforced),
     ("concurrency_per_instance", Enforced),
-    ("warm", Later),
+    ("warm", Enforced),
     ("isolation", Enforced),
     ("env", Enforced),
     ("secrets", Enforced),

@@ -75,6 +75,7 @@ pub struct FunctionSection {
     pub(crate) timeout: Option<TimeSpan>,
     pub(crate) concurrency: Option<u32>,
     pub(crate) concurrency_per_instance: Option<Spanned<u32>>,
+    pub(crate) warm: u32,
     pub(crate) isolation: Option<Spanned<Isolation>>,
     pub(crate) env: BTreeMap<String, String>,
     pub(crate) secrets: Vec<String>,
@@ -127,6 +128,11 @@ impl FunctionSection {
     /// Most attempts at once in one instance.
     pub fn concurrency_per_instance(&self) -> Option<u32> {
         self.concurrency_per_instance.as_ref().map(|most| *most.get_ref())
+    }
+
+    /// Environments that wait for calls, at the least.
+    pub fn warm(&self) -> u32 {
+        self.warm
     }
 
     /// What one invocation leaves to the next.

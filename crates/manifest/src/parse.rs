@@ -183,6 +183,7 @@ fn function(
     };
     let concurrency = at_once("concurrency", problems).map(Spanned::into_inner);
     let concurrency_per_instance = at_once("concurrency_per_instance", problems);
+    let warm = table.get("warm").and_then(|value| warm(value, concurrency, problems));
     let isolation = table.get("isolation").and_then(|value| isolation(value, problems));
     let env = table.get("env").map(|value| env(value, problems)).unwrap_or_default();
     let secrets = match table.get("secrets").and_then(|value| value.strings(problems)) {
@@ -208,6 +209,7 @@ fn function(
         timeout,
         concurrency,
         concurrency_per_instance,
+        warm: warm.unwrap_or(0),
         isolation,
         env,
         secrets,
@@ -291,6 +293,28 @@ fn concurrency(
                 format!("`{key}` is from 1 to {}, not {}", u32::MAX, number.get_ref()),
                 "leave it out for the default",
             );
+            None
+        }
+    }
+}
+
+/// Most environments of one function that wait.
+const MOST_WARM: u32 = 1000;
+
+fn warm(value: Value<'_>, concurrency: Option<u32>, problems: &mut Problems) -> Option<u32> {
+    let number = value.integer(problems)?;
+    let most = concurrency.unwrap_or(MOST_WARM).min(MOST_WARM);
+    match u32::try_from(*number.get_ref()) {
+        Ok(warm) if warm <= most => Some(warm),
+        _ => {
+            let message = format!("`warm` is from 0 to {most}, not {}", number.get_ref());
+            let help = match concurrency {
+                Some(most) if most < MOST_WARM => {
+                    "no more than `concurrency` run at once, so none beyond it would be called"
+                }
+                _ => "leave it out to have none that waits",
+            };
+            problems.add_with_help(number.span(), message, help);
             None
         }
     }

@@ -16,7 +16,7 @@ use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{Accounts, Invoker, Observers};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
-    Call, ChildCommand, CodeStore, Failure, Instance, Places, PrepareError, PrepareRequest,
+    Call, ChildCommand, CodeStore, Failure, Instance, Keep, Places, PrepareError, PrepareRequest,
     Prepared, Reply, ReplyBody, ResponseHead, Runtime, StartRequest,
 };
 use mayfly_runtime_isolate::IsolateRuntime;
@@ -149,10 +149,12 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         runtimes: Arc::new(BTreeMap::from([(kind, runtime)])),
         logs: Arc::new(SegmentLogs::open(data, LogLimits::default()).unwrap()),
         ledger: Arc::new(ledger),
+        replies: work,
         accounts,
         clock,
         limits: mayfly_invoker::Limits::default(),
         observers: Observers::default(),
+        host: Arc::new(mayfly_invoker::AnyHost),
     });
     let gateway = Gateway::new(mayfly_gateway::Parts {
         view,
@@ -227,6 +229,10 @@ impl Instance for StillInstance {
         let body = ReplyBody::Complete("hello abc 1\n".into(), outcome);
         Box::pin(std::future::ready(Ok(Reply::Http { head, body })))
     }
+
+    fn keep(self: Arc<Self>, _: Keep) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 fn app() -> AppKey {
@@ -248,6 +254,7 @@ fn config(runtime: RuntimeKind, entry: &str) -> FunctionConfig {
         timeout: TimeSpan::seconds(30),
         concurrency: None,
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::new(),
         secrets: Vec::new(),

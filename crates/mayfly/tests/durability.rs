@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex};
 
 use common::dev::Dev;
 use common::{MAYFLY, deploy_guests, node, serve};
-use mayfly_testkit::{App, RequestBody, Upstream, within};
+use mayfly_testkit::{App, Node, RequestBody, Upstream, within};
 use serde_json::json;
 
 fn answering(text: &str) -> String {
@@ -326,4 +326,58 @@ async fn dev_serves_one_file_and_follows_it() {
     );
     dev.says("a word").await;
     dev.says("to the author").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_with_a_key_runs_once_also_if_the_node_dies_between() {
+    let mut node = serve().await;
+    let source = "let n = Math.random();\nexport default { async fetch(request, env, ctx) { const text = await \
+                  request.text(); if (text === 'bad') throw new Error('bad'); return new Response(text + crypto.randomUUID(), \
+                  { status: 201, headers: { 'x-of': 'pay' } }); } };\n";
+    let app = node.function("shop", "", source).await;
+    let pay = async |node: &Node, key: &str, body: &'static str| {
+        node.app("shop").call("POST", "/pay", &[("idempotency-key", key)], body).await
+    };
+    let first = pay(&node, "order-7", "7 ").await.expect(201);
+    assert!(first.headers_named("idempotent-replayed").is_empty());
+    let again = pay(&node, "order-7", "7 ").await.expect(201);
+    assert_eq!((again.text(), again.header("x-of")), (first.text(), "pay"));
+    assert_eq!(again.header("idempotent-replayed"), "true");
+    let id = first.header("x-mayfly-invocation-id");
+    assert_eq!(again.header("x-mayfly-invocation-id"), id);
+    assert_ne!(pay(&node, "order-8", "7 ").await.expect(201).text(), first.text());
+    assert_eq!(pay(&node, "order-7", "8 ").await.expect(422).code(), "key_reused");
+    assert_eq!(pay(&node, "bad", "bad").await.expect(502).code(), "function_error");
+    assert_eq!(pay(&node, "bad", "bad").await.expect(502).code(), "function_error");
+    // A method that changes nothing needs no key.
+    let read =
+        async || app.call("GET", "/", &[("idempotency-key", "k")], "").await.expect(201).text();
+    assert_ne!(read().await, read().await);
+    assert_eq!(
+        app.call("POST", "/", &[("idempotency-key", "")], "").await.expect(400).code(),
+        "bad_request"
+    );
+
+    node.kill9().await;
+    node.start_again().await;
+    let again = pay(&node, "order-7", "7 ").await.expect(201);
+    assert_eq!((again.text(), again.header("x-mayfly-invocation-id")), (first.text(), id));
+
+    let invoke = |event: &str| {
+        let output = Command::new(MAYFLY)
+            .args(["invoke", "shop/main", "--idempotency-key", "k", "--data", event])
+            .env("MAYFLY_URL", format!("http://{}", node.admin().address()))
+            .env("MAYFLY_TOKEN", node.token())
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (good, printed) = invoke("1");
+    assert!(good, "{printed}");
+    assert_eq!(invoke("1").1, printed);
+    let (good, refused) = invoke("2");
+    assert!(!good && refused.contains("choose another key"), "{refused}");
 }

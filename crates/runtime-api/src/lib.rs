@@ -19,15 +19,15 @@ mod trace;
 
 pub use body::{Body, BodyStream};
 pub use child::{Bounds, ChildCommand, child_main};
-pub use invoke::{Answer, Invocation, Invoke, Target};
+pub use invoke::{Answer, Answered, Invocation, Invoke, LONGEST_KEY, Target, idempotency_key};
 pub use keyed_lock::KeyedLock;
 pub use logs::{LogLevel, LogSink};
 pub use meter::{Metered, Spent};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
 pub use places::{Places, give_way};
 pub use runtime::{
-    Call, CodeStore, Diagnostic, Failure, Instance, OpenSecrets, PrepareError, PrepareRequest,
-    Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
+    Call, CodeStore, Diagnostic, Failure, Instance, Keep, OpenSecrets, PrepareError,
+    PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
 pub use spans::{OpenSpan, Span, SpanKind, Spans, Trace, Value};
 pub use ticker::{Running, Ticker};

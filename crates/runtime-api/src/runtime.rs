@@ -173,6 +173,18 @@ pub trait Runtime: Send + Sync {
 pub trait Instance: Send + Sync {
     /// Runs one attempt until its answer's head is there. Dropping the future cancels the attempt.
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>>;
+
+    /// Says what waits for calls from now on; until it is said, nothing has to.
+    fn keep(self: Arc<Self>, keep: Keep) -> BoxFuture<'static, ()>;
+}
+
+/// What waits for calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// So many environments wait, or run, at the least.
+    pub warm: u32,
+    /// Memory is short: what waits beside them is ended soon.
+    pub short: bool,
 }
 
 /// One attempt.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, KeyedLock, LogLevel,
+    Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, Keep, KeyedLock, LogLevel,
     LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
     lambda,
 };
@@ -245,6 +245,17 @@ impl Instance for JsInstance {
                 places: shared.options.places.clone(),
             })
             .await
+        })
+    }
+
+    /// VMs are made in microseconds; what would not be there is the image.
+    fn keep(self: Arc<Self>, keep: Keep) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if keep.warm > 0
+                && let Err(fault) = self.image().await
+            {
+                tracing::debug!(%fault, "keep an image");
+            }
         })
     }
 }

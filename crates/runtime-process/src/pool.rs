@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use mayfly_runtime_api::{EventRequest, Payload};
+use mayfly_runtime_api::{EventRequest, Keep, Payload};
 use mayfly_types::Fault;
 use tokio::sync::oneshot;
 
@@ -47,6 +47,13 @@ pub(crate) trait Starts: Send + Sync {
     async fn start(&self) -> Result<Process, Fault>;
 }
 
+/// How long a process waits for a call where memory is short.
+const SCARCE: Duration = Duration::from_secs(5);
+/// How long after a start failed that nobody waited for the next is tried; then twice as long.
+const AGAIN: Duration = Duration::from_secs(1);
+/// At most.
+const AGAIN_LATEST: Duration = Duration::from_secs(300);
+
 /// How a pool uses its processes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Use {
@@ -84,6 +91,10 @@ struct State {
     /// Calls until one may be handed in behind another.
     wary: u32,
     pressure: Pressure,
+    /// What waits for calls.
+    keep: Keep,
+    /// Starts that failed one after the other, and when the last did.
+    failed: Option<(Duration, Instant)>,
 }
 
 struct Member {
@@ -91,7 +102,7 @@ struct Member {
     running: u32,
     /// Since when it waits for a call, or since the last began or ended.
     since: Instant,
-    /// Its first call is still to come.
+    /// Its first call is still to come, and was the reason for its start.
     fresh: bool,
 }
 
@@ -120,6 +131,8 @@ impl Pool {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             wary: WARY_AT_FIRST,
             pressure: Pressure::default(),
+            keep: Keep::default(),
+            failed: None,
         };
         let pool = Arc::new(Self { starts, uses, state: Mutex::new(state) });
         tokio::spawn(sweep(Arc::downgrade(&pool), uses.idle));
@@ -128,6 +141,24 @@ impl Pool {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Says what waits for calls, and starts what does not yet.
+    pub(crate) fn keep(self: &Arc<Self>, keep: Keep) {
+        let mut state = self.lock();
+        state.keep = keep;
+        self.top_up(&mut state);
+    }
+
+    /// Starts what should wait and is not there.
+    fn top_up(self: &Arc<Self>, state: &mut State) {
+        let resting = |(pause, since): (Duration, Instant)| since.elapsed() < pause;
+        if state.failed.is_some_and(resting) {
+            return;
+        }
+        while state.members.len() + state.starting < state.keep.warm as usize {
+            self.start_for(state, false);
+        }
     }
 
     /// Begins a call in a process.
@@ -209,6 +240,11 @@ impl Pool {
 
     /// Starts one more process, in a task: whoever asked for it may leave meanwhile.
     fn start(self: &Arc<Self>, state: &mut State) {
+        self.start_for(state, true);
+    }
+
+    /// The same, for a call or to wait for one.
+    fn start_for(self: &Arc<Self>, state: &mut State, call: bool) {
         state.starting += 1;
         let pool = Arc::clone(self);
         tokio::spawn(async move {
@@ -218,15 +254,16 @@ impl Pool {
             match started {
                 Ok(process) => {
                     state.init = lately(state.init, process.init);
-                    state.members.push(Member {
-                        process: Arc::new(process),
-                        running: 0,
-                        since: Instant::now(),
-                        fresh: true,
-                    });
+                    state.failed = None;
+                    let fresh = call || !state.waiting.is_empty();
+                    let (process, since) = (Arc::new(process), Instant::now());
+                    state.members.push(Member { process, running: 0, since, fresh });
                     state.serve(&pool);
                 }
                 Err(fault) => {
+                    let pause =
+                        state.failed.map_or(AGAIN, |(pause, _)| (pause * 2).min(AGAIN_LATEST));
+                    state.failed = Some((pause, Instant::now()));
                     // While others run, those who wait may still be served.
                     let all = state.members.is_empty() && state.starting == 0;
                     let told = if all { state.waiting.len() } else { 1.min(state.waiting.len()) };
@@ -252,6 +289,7 @@ impl Pool {
             }
             // Those that are left may take what it could not.
             state.serve(self);
+            self.top_up(&mut state);
             drop(state);
             drop(gone);
             return;
@@ -449,7 +487,14 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
         let mut still = Vec::new();
         {
             let mut state = pool.lock();
-            let over = |m: &Member| m.running == 0 && m.since.elapsed() >= idle;
+            let idle = if state.keep.short { SCARCE.min(idle) } else { idle };
+            // Those that were called last are kept.
+            let mut surplus = state.members.len().saturating_sub(state.keep.warm as usize);
+            let over = |m: &Member| {
+                let over = surplus > 0 && m.running == 0 && m.since.elapsed() >= idle;
+                surplus -= usize::from(over);
+                over
+            };
             let (gone, members) = state.members.drain(..).partition(over);
             state.members = members;
             let freezes = pool.uses.freezes;

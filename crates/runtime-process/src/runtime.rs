@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Egress, Policy};
 use mayfly_runtime_api::{
-    Call, CodeStore, Diagnostic, Failure, Instance, LogLevel, LogSink, Payload, PrepareError,
+    Call, CodeStore, Diagnostic, Failure, Instance, Keep, LogLevel, LogSink, Payload, PrepareError,
     PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
 };
 use mayfly_sandbox::{CgroupKind, Network, Spawner};
@@ -404,6 +404,11 @@ struct Processes {
 }
 
 impl Instance for Processes {
+    fn keep(self: Arc<Self>, keep: Keep) -> BoxFuture<'static, ()> {
+        self.pool.keep(keep);
+        Box::pin(std::future::ready(()))
+    }
+
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         Box::pin(async move {
             let began = Instant::now();

@@ -4,7 +4,7 @@
 mod common;
 
 use common::function;
-use mayfly_runtime_api::{LogLevel, PrepareError};
+use mayfly_runtime_api::{Keep, LogLevel, PrepareError};
 use mayfly_types::{ByteSize, FaultCode, Isolation, RuntimeKind, TimeSpan};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,4 +171,40 @@ def handler(event, context):
         // Nothing tells of that end.
         tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn processes_that_are_to_wait_are_there_before_a_call_and_are_replaced_when_they_end() {
+    let source = "
+import os
+print('loaded', os.getpid())
+def handler(event, context):
+    if event.get('end'):
+        os._exit(3)
+    return os.getpid()
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
+    let instance = function.start().await;
+    function.lines.0.lock().unwrap().clear();
+    let loaded = async |count: usize| {
+        let look = async {
+            loop {
+                let lines = function.lines.0.lock().unwrap().clone();
+                let loaded = lines.iter().filter_map(|(_, _, line)| line.strip_prefix("loaded "));
+                let loaded: Vec<String> = loaded.map(str::to_owned).collect();
+                if loaded.len() >= count {
+                    return loaded;
+                }
+                // Lines come through a pipe, and nobody is told of them here.
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), look).await.unwrap()
+    };
+    instance.clone().keep(Keep { warm: 2, short: false }).await;
+    let first = loaded(2).await;
+    let answer = function.event(&instance, "{}").await.unwrap();
+    assert!(first.contains(&answer), "{answer} is one of {first:?}");
+    function.event(&instance, "{\"end\": 1}").await.unwrap_err();
+    assert_eq!(loaded(3).await.len(), 3, "another takes its place before anybody calls");
 }

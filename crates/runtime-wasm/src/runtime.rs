@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
-    Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, KeyedLock, LogLevel, LogSink,
-    Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest, lambda,
+    Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, Keep, KeyedLock, LogLevel,
+    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
+    lambda,
 };
 use mayfly_types::{
     ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus,
@@ -269,6 +270,17 @@ struct Function {
 }
 
 impl Instance for Function {
+    /// Instances are made in microseconds; what would not be there is the loaded component.
+    fn keep(self: Arc<Self>, keep: Keep) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            if keep.warm > 0
+                && let Err(fault) = self.loaded().await
+            {
+                tracing::debug!(%fault, "keep a component");
+            }
+        })
+    }
+
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         Box::pin(async move {
             let began = Instant::now();

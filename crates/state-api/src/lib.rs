@@ -12,6 +12,7 @@ mod control;
 mod error;
 mod logs;
 mod queue;
+mod replies;
 #[cfg(feature = "suite")]
 pub mod suite;
 mod usage;
@@ -28,6 +29,7 @@ pub use queue::{
     Accepted, AttemptRecord, Backlog, Completion, IdempotencyKey, InvocationQuery, InvocationQueue,
     InvocationRecord, InvocationStatus, Lease, NewInvocation, Redrive, Then,
 };
+pub use replies::{Begun, KeptReply, KeyedEnd, KeyedRequest, ReplyStore};
 pub use usage::{
     Ledger, LedgerEntry, Payer, Roll, Span, Sums, UsageBy, UsageQuery, UsageRow, UsageStore, pieces,
 };

@@ -8,6 +8,7 @@
 //! mayfly_state_api::log_suite!(open_logs);
 //! mayfly_state_api::queue_suite!(open_queue);
 //! mayfly_state_api::usage_suite!(open_queue);
+//! mayfly_state_api::reply_suite!(open_queue);
 //! ```
 //!
 //! Each behaviour makes tenants of its own, so that all of them also pass one after another, again
@@ -20,6 +21,7 @@ pub mod control;
 mod faults;
 pub mod logs;
 pub mod queue;
+pub mod replies;
 pub mod usage;
 
 use std::collections::BTreeMap;
@@ -58,6 +60,7 @@ pub fn revision(app: &AppKey, name: &str, code: &str) -> Revision {
         timeout: TimeSpan::seconds(30),
         concurrency: Some(3),
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Invocation,
         env: BTreeMap::from([("LEVEL".into(), "info \"ü\"\n".into())]),
         secrets: vec!["API_KEY".into()],

@@ -1,16 +1,18 @@
-//! Invocations that nobody waits for, and sums of what attempts came to.
+//! Invocations that nobody waits for, answers that are kept, and sums of what attempts came to.
 
 mod accept;
 mod ends;
 mod leases;
 mod queries;
+mod replies;
 mod report;
 mod usage;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
-    Accepted, Backlog, Completion, Error, InvocationQuery, InvocationQueue, InvocationRecord,
-    InvocationStatus, Lease, NewInvocation, Redrive, Roll, Sums, UsageQuery, UsageRow, UsageStore,
+    Accepted, Backlog, Begun, Completion, Error, InvocationQuery, InvocationQueue,
+    InvocationRecord, InvocationStatus, KeyedEnd, KeyedRequest, Lease, NewInvocation, Redrive,
+    ReplyStore, Roll, Sums, UsageQuery, UsageRow, UsageStore,
 };
 use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
 
@@ -115,6 +117,20 @@ impl InvocationQueue for Work {
         let work = |tx, _| async move { ends::delete_app(&tx, app, DELETED_AT_ONCE).await };
         while self.database.write(work).await? == DELETED_AT_ONCE {}
         Ok(())
+    }
+}
+
+#[async_trait]
+impl ReplyStore for Work {
+    async fn begin(&self, request: &KeyedRequest, for_us: i64) -> Result<Begun, Error> {
+        let work = |tx, now_us| async move { replies::begin(&tx, request, now_us, for_us).await };
+        self.database.write(work).await
+    }
+
+    async fn end(&self, request: &KeyedRequest, end: KeyedEnd) -> Result<(), Error> {
+        let end = &end;
+        let work = |tx, now_us| async move { replies::end(&tx, request, end, now_us).await };
+        self.database.write(work).await
     }
 }
 

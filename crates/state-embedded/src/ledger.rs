@@ -92,7 +92,8 @@ struct Writer {
     synced: u64,
     closed: bool,
     scratch: Vec<u8>,
-    payer: Option<Payer>,
+    /// Whose the last record was, and the number of that in the segment.
+    last: Option<(Payer, u32)>,
 }
 
 /// A record that had no room.
@@ -238,7 +239,7 @@ impl Writer {
             synced: next,
             closed: false,
             scratch: Vec::new(),
-            payer: None,
+            last: None,
         }
     }
 
@@ -272,14 +273,15 @@ impl Writer {
     fn number(&mut self, app: &AppKey, function: &FunctionName, caller: Option<&str>) -> u32 {
         // Most records are of whoever had the one before.
         let caller = caller.unwrap_or_default();
-        let same = |payer: &&Payer| {
-            payer.function == *function && payer.app == *app && payer.caller == caller
-        };
-        let payer = self.payer.take().filter(|payer| same(&payer)).unwrap_or_else(|| Payer {
-            app: app.clone(),
-            function: function.clone(),
-            caller: caller.to_owned(),
-        });
+        if let Some((payer, number)) = &self.last
+            && payer.function == *function
+            && payer.app == *app
+            && payer.caller == caller
+        {
+            return *number;
+        }
+        let payer =
+            Payer { app: app.clone(), function: function.clone(), caller: caller.to_owned() };
         let number = match self.names.get(&payer) {
             Some(number) => *number,
             None => {
@@ -289,7 +291,7 @@ impl Writer {
                 number
             }
         };
-        self.payer = Some(payer);
+        self.last = Some((payer, number));
         number
     }
 
@@ -298,6 +300,7 @@ impl Writer {
         // Names of the one before are not in the next, nor in this one if there is no room for another: then
         // the last of them was not written.
         self.names.clear();
+        self.last = None;
         let segment = match self.spare.take() {
             Some(spare) => spare,
             None => Segment::create(directory, self.reserve())?,

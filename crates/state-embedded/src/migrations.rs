@@ -12,8 +12,11 @@ pub(crate) const CONTROL: &[&str] =
     &[include_str!("migrations/0001-control.sql"), include_str!("migrations/0002-tenants.sql")];
 
 /// The steps of `work.db`, in the same way.
-pub(crate) const WORK: &[&str] =
-    &[include_str!("migrations/0001-work.sql"), include_str!("migrations/0002-usage.sql")];
+pub(crate) const WORK: &[&str] = &[
+    include_str!("migrations/0001-work.sql"),
+    include_str!("migrations/0002-usage.sql"),
+    include_str!("migrations/0003-replies.sql"),
+];
 
 /// Applies the steps that `database` (the file at `path`) lacks, in one transaction. Before that
 /// it copies a database that holds anything to `NAME.before-N`, where N is the number it gets.

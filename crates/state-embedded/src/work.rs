@@ -1,15 +1,17 @@
-//! Invocations that nobody waits for, and sums of what attempts came to, on `work.db`.
+//! Invocations that nobody waits for, answers that are kept, and sums of what attempts came to, on `work.db`.
 
 mod commands;
 mod queries;
+mod replies;
 #[cfg(test)]
 mod tests;
 mod usage;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
-    Accepted, Backlog, Completion, Error, InvocationQuery, InvocationQueue, InvocationRecord,
-    InvocationStatus, Lease, NewInvocation, Redrive, Roll, Sums, UsageQuery, UsageRow, UsageStore,
+    Accepted, Backlog, Begun, Completion, Error, InvocationQuery, InvocationQueue,
+    InvocationRecord, InvocationStatus, KeyedEnd, KeyedRequest, Lease, NewInvocation, Redrive,
+    ReplyStore, Roll, Sums, UsageQuery, UsageRow, UsageStore,
 };
 use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
 
@@ -37,6 +39,7 @@ impl Work {
     pub fn open(data: &DataDir) -> Result<Self, OpenError> {
         let database = Database::open(data, &KIND, |database, now_us| {
             commands::take_back(database, now_us, i64::MAX)?;
+            replies::take_back(database)?;
             Ok(Box::new(|_| {}))
         })?;
         Ok(Self { database })
@@ -137,6 +140,21 @@ impl InvocationQueue for Work {
                 return Ok(());
             }
         }
+    }
+}
+
+#[async_trait]
+impl ReplyStore for Work {
+    async fn begin(&self, request: &KeyedRequest, for_us: i64) -> Result<Begun, Error> {
+        let request = request.clone();
+        let work = move |db: &_, now_us| replies::begin(db, &request, now_us, for_us);
+        self.database.write("take a key", work).await
+    }
+
+    async fn end(&self, request: &KeyedRequest, end: KeyedEnd) -> Result<(), Error> {
+        let request = request.clone();
+        let work = move |db: &_, now_us| replies::end(db, &request, &end, now_us);
+        self.database.write("keep an answer", work).await
     }
 }
 

@@ -110,6 +110,9 @@ mod queue {
         (Fresh { service: on(&dir, &clock), _dir: dir }, clock)
     }
 
+    mod replies {
+        mayfly_state_api::reply_suite!(super::open);
+    }
     mod usage {
         mayfly_state_api::usage_suite!(super::open);
     }
@@ -122,6 +125,7 @@ mod queue {
             let work = on(&dir, &clock);
             suite::queue::all(&work, &clock).await;
             suite::usage::all(&work, &clock).await;
+            suite::replies::all(&work, &clock).await;
         }
     }
 }

@@ -70,6 +70,12 @@ codes! {
     ClientGone = "client_gone", 499, Caller, true;
     /// The function runs as often at once as it may.
     TooManyRequests = "too_many_requests", 429, Caller, true;
+    /// A request with the same Idempotency-Key still runs.
+    KeyInUse = "key_in_use", 409, Caller, true;
+    /// The answer to this Idempotency-Key was too large to be kept.
+    NotReplayable = "not_replayable", 409, Caller, false;
+    /// The Idempotency-Key was given with another request.
+    KeyReused = "key_reused", 422, Caller, false;
     /// The tenant is suspended.
     Suspended = "suspended", 403, Caller, false;
     /// A budget is used up until its period ends.

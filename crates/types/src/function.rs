@@ -42,6 +42,14 @@ impl RuntimeKind {
             Self::Wasm => "wasm",
         }
     }
+
+    /// Whether its functions run in processes of their own.
+    pub const fn is_process(self) -> bool {
+        match self {
+            Self::Nodejs | Self::Python | Self::Ruby | Self::Provided => true,
+            Self::Js | Self::Wasm => false,
+        }
+    }
 }
 
 impl fmt::Display for RuntimeKind {
@@ -150,6 +158,9 @@ pub struct FunctionConfig {
     /// Most attempts at once in one instance; `None` is the runtime's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency_per_instance: Option<u32>,
+    /// Environments that wait for calls, at the least.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub warm: u32,
     /// What one invocation leaves to the next.
     pub isolation: Isolation,
     /// Environment variables.
@@ -167,6 +178,10 @@ pub struct FunctionConfig {
     /// What becomes of events that nobody waits for.
     #[serde(default, rename = "async", skip_serializing_if = "AsyncConfig::is_default")]
     pub events: AsyncConfig,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Names one revision. It is a digest of what the revision is, so an unchanged function keeps its

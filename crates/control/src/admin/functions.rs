@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -14,7 +14,8 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use mayfly_control_api::{Caller, FunctionDetail, SendRequest};
 use mayfly_runtime_api::{
-    Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target, TraceContext,
+    Answer, Answered, Body, EventRequest, Invocation, Payload, ResponseHead, Target, TraceContext,
+    idempotency_key,
 };
 use mayfly_state_api::Role;
 use mayfly_types::{AppKey, AppName, Fault, FaultCode, FunctionName, InvocationId, TimeSpan};
@@ -29,8 +30,6 @@ use super::{AdminState, schema};
 
 /// Most bytes of an event, and of an answer.
 const EVENT: usize = 6 << 20;
-/// Longest name that a caller gives a request.
-const LONGEST_KEY: usize = 255;
 /// How far ahead an event may be due.
 const FARTHEST: Duration = Duration::from_secs(366 * 24 * 3600);
 /// Longest name of a kind of event.
@@ -93,7 +92,7 @@ pub(super) struct Taken {
             description = "With `async`: no attempt begins before this time of RFC 3339"),
         ("x-mayfly-event" = Option<String>, Header, description = "The kind of event: `invoke`"),
         ("idempotency-key" = Option<String>, Header,
-            description = "With `async`: what makes a repetition of this request known for 24 hours")),
+            description = "What makes a repetition of this request known for 24 hours: it runs once")),
     request_body(content = Option<serde_json::Value>,
         description = "The event: any JSON; nothing is null"),
     responses(
@@ -109,7 +108,8 @@ pub(super) async fn invoke(
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let kind = kind(&parts.headers)?;
-    let key = key(&parts.headers)?;
+    let key =
+        idempotency_key(&parts.headers).map_err(|fault| ApiError::bad_request(fault.message))?;
     let json = event(collect(body, EVENT).await?)?;
     caller.needs(Role::Invoke)?;
     let id = InvocationId::new();
@@ -123,11 +123,7 @@ pub(super) async fn invoke(
         let told = axum::Json(Taken { invocation_id: id });
         return Ok((StatusCode::ACCEPTED, headers, told).into_response());
     }
-    for (given, what) in [
-        (how.delay.is_some(), "`delay`"),
-        (how.at.is_some(), "`at`"),
-        (key.is_some(), "the header Idempotency-Key"),
-    ] {
+    for (given, what) in [(how.delay.is_some(), "`delay`"), (how.at.is_some(), "`at`")] {
         if given {
             return Err(ApiError::bad_request(format!("{what} is for `mode=async`")));
         }
@@ -137,8 +133,9 @@ pub(super) async fn invoke(
     let payload = Payload::Event(EventRequest { kind, json, attempt: 1 });
     let traced = Traced::begin(state.spans.as_ref(), trace, id, &target);
     let trace = traced.trace();
-    let invocation = Invocation { id, target, payload, caller: name, trace };
-    let answer = state.invoke.invoke(invocation).await;
+    let invocation = Invocation { id, target, payload, caller: name, key, trace };
+    let Answered { answer, again } = state.invoke.invoke(invocation).await;
+    let id = again.unwrap_or(id);
     let told = match answer {
         Ok(Answer::Event(json)) => of_event(id, &json),
         Ok(Answer::Http { head, body }) => of_http(id, &head, body).await,
@@ -147,7 +144,8 @@ pub(super) async fn invoke(
     traced.end(told.as_ref().err());
     let told = told.map_err(|fault| ApiError::of_invocation(id, fault))?;
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (INVOCATION_ID, id.to_string())];
-    Ok((headers, told).into_response())
+    let replayed = again.map(|_| [("idempotent-replayed", "true")]);
+    Ok((headers, replayed.map(AppendHeaders), told).into_response())
 }
 
 impl How {
@@ -167,17 +165,6 @@ impl How {
         }
         Ok(at.map(Timestamp::as_microsecond))
     }
-}
-
-/// The caller's own name for the request.
-fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
-    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
-    let fits = |key: &&str| (1..=LONGEST_KEY).contains(&key.len());
-    let key = key.to_str().ok().map(str::trim).filter(fits);
-    key.map(|key| Some(key.to_owned())).ok_or_else(|| {
-        let text = format!("the header Idempotency-Key has 1 to {LONGEST_KEY} characters of ASCII");
-        ApiError::bad_request(text)
-    })
 }
 
 fn kind(headers: &HeaderMap) -> Result<String, ApiError> {

@@ -10,8 +10,8 @@ use mayfly_control_api::{
     NodeMeter, SharedView, Spending,
 };
 use mayfly_runtime_api::{
-    Answer, Diagnostic, Instance, Invocation, Invoke, PrepareError, PrepareRequest, Prepared,
-    Runtime, StartRequest,
+    Answer, Answered, Diagnostic, Instance, Invocation, Invoke, PrepareError, PrepareRequest,
+    Prepared, Runtime, StartRequest,
 };
 use mayfly_state_api::{
     Accepted, BudgetRecord, Error, InvocationQueue, InvocationRecord, LogLine, LogQuery, LogStore,
@@ -69,13 +69,13 @@ pub(crate) struct FakeInvoke {
 
 #[async_trait]
 impl Invoke for FakeInvoke {
-    async fn invoke(&self, invocation: Invocation) -> Result<Answer, Fault> {
+    async fn invoke(&self, invocation: Invocation) -> Answered {
         self.taken.lock().unwrap().push(invocation);
         let mut answers = self.answers.lock().unwrap();
         if answers.is_empty() {
-            return Err(Fault::new(FaultCode::NotFound, "nothing was to be answered"));
+            return Err(Fault::new(FaultCode::NotFound, "nothing was to be answered")).into();
         }
-        answers.remove(0)
+        answers.remove(0).into()
     }
 }
 

@@ -113,8 +113,15 @@ impl Scope {
         self.lock().spent(calendar, period).sums += sums;
     }
 
-    /// Adds what an attempt came to, to the periods that it began in.
-    pub(crate) fn add(&self, calendar: &Calendar, started_us: i64, sums: Sums) {
+    /// Adds what an attempt came to, to the periods that it began in, and how long it ran, in microseconds, where that is
+    /// wanted.
+    pub(crate) fn add(
+        &self,
+        calendar: &Calendar,
+        started_us: i64,
+        sums: Sums,
+        took_us: Option<u64>,
+    ) {
         let mut state = self.lock();
         for period in PERIODS {
             let spent = state.spent(calendar, period);
@@ -123,6 +130,9 @@ impl Scope {
             }
         }
         state.since_start += sums;
+        if let Some(time_us) = took_us {
+            state.durations.add(time_us);
+        }
     }
 
     /// What was used in a period, and what is held.
@@ -157,11 +167,6 @@ impl Scope {
         let mut state = self.lock();
         let (held, need) = (state.held.to_array(), need.to_array());
         state.held = Sums::from_array(std::array::from_fn(|i| held[i].saturating_sub(need[i])));
-    }
-
-    /// Counts how long an attempt ran, in microseconds.
-    pub(crate) fn took(&self, time_us: u64) {
-        self.lock().durations.add(time_us);
     }
 
     /// What attempts came to since the node started, and how long they ran.

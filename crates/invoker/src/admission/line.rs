@@ -40,6 +40,11 @@ impl Line {
         waiters.push_back(waiter);
     }
 
+    /// Whose turn it is.
+    pub(super) fn first(&self) -> Option<Key> {
+        self.functions.get(self.tenants.front()?)?.front().cloned()
+    }
+
     /// Whether somebody waits for a place of the node.
     pub(super) fn is_crowded(&self) -> bool {
         self.crowded

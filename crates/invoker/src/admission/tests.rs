@@ -20,7 +20,7 @@ impl Calls {
     }
 
     fn need(&self) -> Need {
-        self.admission.need(&self.config)
+        self.admission.need(&self.lane, &self.config)
     }
 
     async fn now(&self) -> Result<Permit, Fault> {

@@ -37,7 +37,7 @@ pub(crate) async fn run(
         Trace::of_event(spans, lease.id).since(due_ns)
     });
     let payload = Payload::Event(event);
-    let invocation = Invocation { id: lease.id, target, payload, caller, trace };
+    let invocation = Invocation { id: lease.id, target, payload, caller, key: None, trace };
     let answered = match invoker.run(invocation, Some(told)).await {
         Ok(Answer::Event(json)) => of_event(&json),
         Ok(Answer::Http { head, body }) => of_http(&head, body).await,

@@ -41,6 +41,7 @@ fn what_is_not_written_has_the_contracts_defaults() {
             timeout: TimeSpan::seconds(30),
             concurrency: None,
             concurrency_per_instance: None,
+            warm: 0,
             isolation: Isolation::Invocation,
             env: BTreeMap::new(),
             secrets: Vec::new(),

@@ -100,7 +100,7 @@ fn an_unknown_key_suggests_the_nearest() {
 #[test]
 fn a_key_that_is_not_enforced_yet_is_an_error() {
     let later = " is not in this build yet -- remove it: nothing here would enforce it";
-    for key in ["warm = 0", "bindings = {}"] {
+    for key in ["bindings = {}"] {
         let name = key.split(' ').next().unwrap();
         assert_eq!(in_function(key), [format!("4:1 `{name}`{later}")]);
     }
@@ -111,6 +111,19 @@ fn a_key_that_is_not_enforced_yet_is_an_error() {
     }
     assert_eq!(in_function("[domains]"), [format!("4:2 `domains`{later}")]);
     assert_eq!(in_function("[[triggers]]"), [format!("4:3 `triggers`{later}")]);
+}
+
+#[test]
+fn no_more_environments_wait_than_may_run() {
+    assert_eq!(in_function("warm = 3\nconcurrency = 3"), [""; 0]);
+    assert_eq!(in_function("warm = 0"), [""; 0]);
+    let refused = in_function("warm = 4\nconcurrency = 3");
+    assert!(
+        refused[0].starts_with("4:8 `warm` is from 0 to 3, not 4 -- no more than"),
+        "{refused:?}"
+    );
+    let refused = in_function("warm = -1");
+    assert!(refused[0].starts_with("4:8 `warm` is from 0 to 1000, not -1"), "{refused:?}");
 }
 
 #[test]

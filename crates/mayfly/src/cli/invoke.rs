@@ -44,8 +44,8 @@ pub(crate) struct InvokeArgs {
     /// With --async: run it no sooner than at this time, as 2026-01-31T08:00:00Z
     #[arg(long, value_name = "TIME", requires = "queued")]
     at: Option<Timestamp>,
-    /// With --async: the same key sends the same event once, within 24 hours
-    #[arg(long, value_name = "KEY", requires = "queued")]
+    /// The same key runs the same event once within 24 hours, and answers alike
+    #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 }
 
@@ -87,7 +87,8 @@ pub(super) fn run(context: &Context<'_>, args: InvokeArgs) -> Result<(), Failure
         return Ok(());
     }
     let waiting = Waiting::new(context.terminal, "the function runs");
-    let invoked = client.invoke(&app, &function, event, args.kind.as_deref());
+    let (kind, key) = (args.kind.as_deref(), args.idempotency_key);
+    let invoked = client.invoke(&app, &function, event, kind, key);
     drop(waiting);
     let Invoked { id, answer } = invoked.map_err(|error| match error {
         Error::Api(error) => fault(format!("{app}/{function}"), error),

@@ -171,6 +171,7 @@ impl Client {
         function: &FunctionName,
         event: Vec<u8>,
         kind: Option<&str>,
+        key: Option<String>,
     ) -> Result<Invoked, Error> {
         #[derive(Deserialize)]
         struct Told {
@@ -185,8 +186,10 @@ impl Client {
             base64: bool,
         }
         let path = format!("/v1/apps/{app}/functions/{function}/invocations");
+        let kind = kind.map(|kind| ("x-mayfly-event", kind.to_owned()));
+        let key = key.map(|key| ("idempotency-key", key));
         let told: Told = self.http.json(Request {
-            headers: kind.map(|kind| ("x-mayfly-event", kind.to_owned())).into_iter().collect(),
+            headers: kind.into_iter().chain(key).collect(),
             body: Content::Json(event),
             timeout: None,
             ..Request::new(Method::POST, path)

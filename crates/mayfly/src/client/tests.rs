@@ -113,7 +113,7 @@ fn an_invocation_answers_an_event_or_http() {
     let (client, seen) = node(vec![Reply::Json(200, event.leak()), Reply::Json(200, http.leak())]);
     let call = |kind| {
         let function = FunctionName::new("thumb").unwrap();
-        client.invoke(&app(), &function, b"{}".to_vec(), kind).unwrap().answer
+        client.invoke(&app(), &function, b"{}".to_vec(), kind, None).unwrap().answer
     };
     assert!(matches!(call(None), Answer::Event(result) if result.get() == "[1e400, 1.0]"));
     assert!(matches!(call(Some("s3")), Answer::Http { status: 404, body } if body == b"no"));
@@ -142,7 +142,7 @@ fn nobody_at_the_address_is_told_apart_from_a_lost_connection() {
     assert!(matches!(client.apps(), Err(Error::Unreachable { .. })));
     let (client, _seen) = node(vec![Reply::Nothing]);
     let function = FunctionName::new("thumb").unwrap();
-    let lost = client.invoke(&app(), &function, b"{}".to_vec(), None);
+    let lost = client.invoke(&app(), &function, b"{}".to_vec(), None, None);
     assert!(matches!(lost, Err(Error::Lost { .. })), "an invocation is never repeated: {lost:?}");
 }
 

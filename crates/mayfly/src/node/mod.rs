@@ -1,6 +1,7 @@
 //! A node: every part of the platform in one process. The only place that names backends.
 
 mod code;
+mod host;
 mod otlp;
 mod processes;
 mod seal;
@@ -202,6 +203,7 @@ impl Node {
         limit(&config, &mut invoker_limits)?;
         if let Some(span) = config.limits.keep_alive {
             invoker_limits.idle = invoker_limits.idle.max(span.as_duration());
+            invoker_limits.most_idle = invoker_limits.most_idle.max(span.as_duration());
         }
         let places = Places::default();
         let wasm = mayfly_runtime_wasm::Options {
@@ -248,6 +250,7 @@ impl Node {
             runtimes: runtimes.clone(),
             logs: logs.clone(),
             ledger: ledger.clone(),
+            replies: work.clone(),
             accounts: accounts.clone(),
             clock: clock.clone(),
             limits: invoker_limits,
@@ -255,6 +258,7 @@ impl Node {
                 spans: spans.clone(),
                 report: config.logs.report.unwrap_or(matches!(mode, Mode::Dev(_))),
             },
+            host: Arc::new(host::Machine),
         });
         if let Some(exporter) = &exporter {
             let (invoker, ledger) = (invoker.clone(), ledger.clone());

@@ -127,6 +127,7 @@ pub(crate) async fn function_of(
         timeout: TimeSpan::millis(20_000),
         concurrency: None,
         concurrency_per_instance: None,
+        warm: 0,
         isolation: Isolation::Instance,
         env: [("COLOUR".to_owned(), "green".to_owned())].into(),
         secrets: Vec::new(),

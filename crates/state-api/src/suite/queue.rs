@@ -98,14 +98,14 @@ impl TestClock {
     }
 }
 
-const SECOND_US: i64 = 1_000_000;
-const HOUR_US: i64 = 3_600 * SECOND_US;
+pub(super) const SECOND_US: i64 = 1_000_000;
+pub(super) const HOUR_US: i64 = 3_600 * SECOND_US;
 
-fn some_app() -> AppKey {
+pub(super) fn some_app() -> AppKey {
     super::app(&unused_tenant(), "photos")
 }
 
-fn event(app: &AppKey, payload: &str) -> NewInvocation {
+pub(super) fn event(app: &AppKey, payload: &str) -> NewInvocation {
     NewInvocation {
         id: InvocationId::new(),
         app: app.clone(),
@@ -186,7 +186,7 @@ fn is_conflict<T: std::fmt::Debug>(answer: Result<T, Error>) -> bool {
     matches!(answer, Err(Error::Conflict(_)))
 }
 
-fn key(name: &str, payload: &str) -> IdempotencyKey {
+pub(super) fn key(name: &str, payload: &str) -> IdempotencyKey {
     let payload = Digest::of(payload.as_bytes());
     IdempotencyKey { caller: "laptop".into(), key: name.into(), payload }
 }

@@ -8,8 +8,11 @@ use super::settings::Schema;
 use super::transaction::{Kind, Tx, run};
 
 /// The steps. A step that was released never changes; its place is its number.
-pub(super) const ALL: &[&str] =
-    &[include_str!("../migrations/0001-control.sql"), include_str!("../migrations/0002-work.sql")];
+pub(super) const ALL: &[&str] = &[
+    include_str!("../migrations/0001-control.sql"),
+    include_str!("../migrations/0002-work.sql"),
+    include_str!("../migrations/0003-replies.sql"),
+];
 
 /// Applies the steps that the schema lacks, in one transaction.
 pub(super) async fn apply(

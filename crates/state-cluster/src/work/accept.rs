@@ -2,9 +2,8 @@
 
 use mayfly_state_api::{Accepted, IdempotencyKey, NewInvocation};
 use mayfly_types::{AppKey, FunctionName, InvocationId};
-use uuid::Uuid;
 
-use super::queries;
+use super::{queries, replies};
 use crate::database::Tx;
 use crate::database::failure::{Failure, Step};
 use crate::database::rows::{Params, execute, first, one};
@@ -57,7 +56,7 @@ async fn due(tx: &Tx, id: InvocationId) -> Step<Option<i64>> {
 }
 
 /// Gives a function its number.
-async fn number(tx: &Tx, app: &AppKey, function: &FunctionName) -> Step<i64> {
+pub(super) async fn number(tx: &Tx, app: &AppKey, function: &FunctionName) -> Step<i64> {
     let sql = "INSERT INTO functions (tenant, app, function) VALUES ($1, $2, $3)
         ON CONFLICT DO NOTHING RETURNING number";
     let names: Params<'_> = &[&app.tenant.as_str(), &app.app.as_str(), &function.as_str()];
@@ -68,8 +67,7 @@ async fn number(tx: &Tx, app: &AppKey, function: &FunctionName) -> Step<i64> {
     }
 }
 
-/// Gives the key to this invocation; or tells what has it already. Of several that claim one key at once,
-/// all but the first wait for the end of that one's transaction.
+/// Gives the key to this invocation; or tells what has it already.
 async fn claim(
     tx: &Tx,
     of: i64,
@@ -77,29 +75,15 @@ async fn claim(
     id: InvocationId,
     now_us: i64,
 ) -> Step<Option<Accepted>> {
-    let since_us = now_us.saturating_sub(KEYS_KEPT_US);
-    let payload: &[u8] = key.payload.as_bytes();
-    let sql = "INSERT INTO keys AS k (of, caller, key, payload, invocation, at_us)
-        VALUES ($1, $2, $3, $4, $5, $6)
-        ON CONFLICT (of, caller, key) DO UPDATE SET payload = excluded.payload,
-            invocation = excluded.invocation, at_us = excluded.at_us
-        WHERE k.at_us <= $7";
-    let row: Params<'_> = &[&of, &key.caller, &key.key, &payload, &id.uuid(), &now_us, &since_us];
-    if execute(tx, sql, row).await? > 0 {
+    let Some(holder) = replies::claim(tx, of, key, id, now_us, None).await? else {
         return Ok(None);
-    }
-    // The insertion that gave way has locked the row: it stays as it is.
-    let sql = "SELECT invocation, payload FROM keys WHERE of = $1 AND caller = $2 AND key = $3";
-    let (given, same) = one(tx, sql, &[&of, &key.caller, &key.key], |row| {
-        let given: Uuid = row.try_get(0)?;
-        Ok((InvocationId::from_bytes(*given.as_bytes()), row.try_get::<_, &[u8]>(1)? == payload))
-    })
-    .await?;
+    };
     // The same event, handed over twice at once, is no repetition of the caller's.
-    if given == id
+    if holder.id == id
         && let Some(due_us) = due(tx, id).await?
     {
         return Ok(Some(Accepted::Queued { due_us }));
     }
-    Ok(Some(if same { Accepted::Known(given) } else { Accepted::Differs }))
+    let known = holder.same && holder.state == 0;
+    Ok(Some(if known { Accepted::Known(holder.id) } else { Accepted::Differs }))
 }

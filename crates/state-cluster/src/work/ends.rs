@@ -7,7 +7,7 @@ use mayfly_state_api::{
 use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, TenantName};
 
 use super::accept::{KEYS_KEPT_US, accept};
-use super::{leases, queries, usage};
+use super::{leases, queries, replies, usage};
 use crate::database::Tx;
 use crate::database::failure::{Failure, Step, not_found};
 use crate::database::rows::{bounded, execute, first, number, parsed};
@@ -194,7 +194,8 @@ pub(super) async fn forget(tx: &Tx, limit: usize, now_us: i64) -> Step<usize> {
     let sql = "DELETE FROM keys WHERE ctid = ANY(ARRAY(
         SELECT ctid FROM keys WHERE at_us <= $1 ORDER BY at_us LIMIT $2 FOR UPDATE SKIP LOCKED))";
     let before_us = now_us.saturating_sub(KEYS_KEPT_US);
-    let keys = execute(tx, sql, &[&before_us, &bounded(limit)]).await?;
+    let keys = execute(tx, sql, &[&before_us, &bounded(limit)]).await?
+        + replies::forget(tx, limit, before_us).await?;
     let sql = "DELETE FROM invocations WHERE number = ANY(ARRAY(
         SELECT number FROM invocations WHERE status > 1 AND kept_us <= $1 ORDER BY kept_us
         LIMIT $2 FOR UPDATE SKIP LOCKED))";
@@ -202,11 +203,13 @@ pub(super) async fn forget(tx: &Tx, limit: usize, now_us: i64) -> Step<usize> {
     Ok((keys + invocations) as usize)
 }
 
-/// Both deletions see one moment, so that an event and its key go together or stay together.
+/// All deletions see one moment, so that an event and its key go together or stay together.
 pub(super) async fn delete_app(tx: &Tx, app: &AppKey, limit: usize) -> Step<usize> {
     let sql = "WITH its AS MATERIALIZED (
             SELECT number FROM functions WHERE tenant = $1 AND app = $2),
-        named AS (DELETE FROM keys WHERE of IN (SELECT number FROM its))
+        named AS (DELETE FROM keys WHERE of IN (SELECT number FROM its)
+            RETURNING invocation),
+        answered AS (DELETE FROM replies WHERE invocation IN (SELECT invocation FROM named))
         DELETE FROM invocations WHERE number = ANY(ARRAY(
             SELECT number FROM invocations WHERE of IN (SELECT number FROM its)
             ORDER BY number LIMIT $3 FOR UPDATE))";

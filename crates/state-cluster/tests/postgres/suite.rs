@@ -38,6 +38,7 @@ async fn every_behaviour_of_events_and_usage_holds_also_on_a_database_that_was_o
         assert_eq!(work.totals(0).await.unwrap(), before);
         suite::queue::all(&work, &clock).await;
         suite::usage::all(&work, &clock).await;
+        suite::replies::all(&work, &clock).await;
         before = work.totals(0).await.unwrap();
         assert!(!before.is_empty());
         drop((work, database));

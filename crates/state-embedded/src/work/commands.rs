@@ -8,12 +8,13 @@ use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, TenantName};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::queries::{self, id, next_due};
+use super::replies::{self, Holder};
 use super::usage;
 use crate::sqlite::failure::{Failure, Step, not_found};
 use crate::sqlite::rows::{all, bounded, number, parsed};
 
 /// How long a caller's name for a request is remembered, in microseconds.
-const KEYS_KEPT_US: i64 = 24 * 3_600_000_000;
+pub(super) const KEYS_KEPT_US: i64 = 24 * 3_600_000_000;
 /// How long what was cancelled is shown, in microseconds.
 const CANCELLED_KEPT_US: i64 = 24 * 3_600_000_000;
 /// How far events are spread that were lost more than once, in microseconds.
@@ -29,16 +30,13 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
     }
     let of = function(database, &new.app, &new.function)?;
     if let Some(key) = &new.key {
-        let sql = "SELECT invocation, payload FROM keys
-            WHERE of = ?1 AND caller = ?2 AND key = ?3 AND at_us > ?4";
-        let since_us = now_us.saturating_sub(KEYS_KEPT_US);
-        let mut given = database.prepare_cached(sql)?;
-        let mut rows = given.query(params![of, key.caller, key.key, since_us])?;
-        if let Some(row) = rows.next()? {
-            let same = row.get::<_, String>(1)? == key.payload.to_string();
-            return Ok(if same { Accepted::Known(id(row, 0)?) } else { Accepted::Differs });
+        match replies::holder(database, of, key, now_us)? {
+            None => {}
+            Some((Holder::Event(given), true)) => return Ok(Accepted::Known(given)),
+            Some(_) => return Ok(Accepted::Differs),
         }
-        let sql = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT OR REPLACE INTO keys (of, caller, key, payload, invocation, at_us)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
         let payload = key.payload.to_string();
         let row = params![of, key.caller, key.key, payload, new.id.as_bytes(), now_us];
         execute(database, sql, row)?;
@@ -65,7 +63,7 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
 }
 
 /// A function's number, given now if it has none.
-fn function(database: &Connection, app: &AppKey, function: &FunctionName) -> Step<i64> {
+pub(super) fn function(database: &Connection, app: &AppKey, function: &FunctionName) -> Step<i64> {
     if let Some(number) = queries::function(database, app, function)? {
         return Ok(number);
     }
@@ -316,7 +314,8 @@ pub(crate) fn forget(database: &Connection, limit: usize, now_us: i64) -> Step<u
     let sql = "DELETE FROM keys WHERE (of, caller, key) IN
         (SELECT of, caller, key FROM keys WHERE at_us <= ?1 ORDER BY at_us LIMIT ?2)";
     let before_us = now_us.saturating_sub(KEYS_KEPT_US);
-    let keys = execute(database, sql, params![before_us, bounded(limit)])?;
+    let keys = execute(database, sql, params![before_us, bounded(limit)])?
+        + replies::forget(database, limit, before_us)?;
     let sql = "DELETE FROM invocations WHERE number IN (SELECT number FROM invocations
         WHERE status > 1 AND kept_us <= ?1 ORDER BY kept_us LIMIT ?2)";
     Ok(keys + execute(database, sql, params![now_us, bounded(limit)])?)
@@ -324,6 +323,9 @@ pub(crate) fn forget(database: &Connection, limit: usize, now_us: i64) -> Step<u
 
 pub(crate) fn delete_app(database: &Connection, app: &AppKey, limit: usize) -> Step<usize> {
     let [tenant, name] = [app.tenant.as_str(), app.app.as_str()];
+    let sql = "DELETE FROM replies WHERE invocation IN (SELECT k.invocation FROM keys k
+        JOIN functions f ON f.number = k.of WHERE f.tenant = ?1 AND f.app = ?2 AND k.state = 2)";
+    execute(database, sql, [tenant, name])?;
     let sql = "DELETE FROM keys WHERE of IN
         (SELECT number FROM functions WHERE tenant = ?1 AND app = ?2)";
     execute(database, sql, [tenant, name])?;

@@ -9,6 +9,7 @@ use anyhow::ensure;
 use super::{Arguments, cores, load};
 use crate::shell::{cargo, root, run, which};
 
+#[derive(Clone)]
 pub(super) struct Settings {
     pub(super) extent: Extent,
     /// How long each sample of a load lasts.
