@@ -492,10 +492,7 @@ async fn headers_get_to_the_collector_and_into_no_log() {
     let receiver = Receiver::start().await;
     receiver.refuse(&[(503, None), (401, None)]);
     let more = format!("headers = {{ authorization = \"Bearer {SECRET}\", x-team = \"a b\" }}");
-    let starts = options(&receiver, &more).env(
-        "MAYFLY_LOG",
-        "info,mayfly=trace,mayfly_otlp=trace,mayfly_egress=trace,hyper=trace,hyper_util=trace",
-    );
+    let starts = options(&receiver, &more).env("MAYFLY_LOG", "debug");
     let mut node = starts.start().await;
     let app = node.function("show", "", SHOW).await;
     traced(&app, "/", &parent(TRACE, "01")).await.expect(200);
