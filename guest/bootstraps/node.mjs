@@ -227,7 +227,8 @@ function eventRunner(handler) {
       at = end + 1;
       return found;
     };
-    const id = line(), deadline = Number(line()), attempt = Number(line());
+    const id = line(), deadline = Number(line()), attempt = Number(line()), trace = line();
+    if (trace !== "") process.env._X_AMZN_TRACE_ID = trace;
     const event = JSON.parse(text.slice(at));
     if (handler[STREAMS] === true) {
       const stream = new ResponseStream(call);
@@ -475,7 +476,7 @@ function received(kind, number, payload) {
 
 /** Loads and runs small functions of each kind before the first real one, which then finds it all done. */
 async function warmUp() {
-  for (const [file, payload] of [["./warm.cjs", "0\n0\n\n{}"], ["./warm.mjs", "0GET\nhttp://localhost/\nhost\nlocalhost"]]) {
+  for (const [file, payload] of [["./warm.cjs", "0\n0\n1\n\n{}"], ["./warm.mjs", "0GET\nhttp://localhost/\nhost\nlocalhost"]]) {
     const { default: loaded } = await import(file);
     const runner = typeof loaded.fetch === "function" ? fetchRunner(loaded) : eventRunner(loaded.handler);
     for (let i = 0; i < 3; i++) {

@@ -177,8 +177,10 @@ from_json = json.JSONDecoder().decode
 
 def serve(handler, call, payload):
     before = used()
-    aws_request_id, deadline, attempt, event = payload.split(b"\n", 3)
+    aws_request_id, deadline, attempt, trace, event = payload.split(b"\n", 4)
     try:
+        if trace:
+            os.environ["_X_AMZN_TRACE_ID"] = trace.decode()
         context = Context(aws_request_id.decode(), int(deadline), int(attempt))
         result = handler(from_json(event.decode()), context)
         try:

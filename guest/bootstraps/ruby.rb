@@ -180,8 +180,9 @@ module Mayfly
 
     def serve(handler, call, payload)
       before = used
-      aws_request_id, deadline, attempt, event = payload.force_encoding("UTF-8").split("\n", 4)
+      aws_request_id, deadline, attempt, trace, event = payload.force_encoding("UTF-8").split("\n", 5)
       begin
+        ENV["_X_AMZN_TRACE_ID"] = trace unless trace.empty?
         context = Context.new(aws_request_id, deadline.to_i, attempt.to_i)
         result = handler.call(event: JSON.parse(event, max_nesting: false), context: context)
         answer =

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use mayfly_runtime_api::TraceContext;
 use mayfly_state_api::{
     BudgetKey, ByteReader, GoLive, InvocationQuery, InvocationRecord, LogLine, LogQuery, Redrive,
     Role,
@@ -174,6 +175,8 @@ pub struct SendRequest {
     pub due_us: Option<i64>,
     /// The caller's own name for the request.
     pub key: Option<String>,
+    /// Where the caller stands in a trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// The commands and queries behind every API. The caller's tenant bounds what each can see.

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use mayfly_runtime_api::TraceContext;
 use mayfly_state_api::{IdempotencyKey, InvocationRecord, Redrive};
 use mayfly_types::{AppKey, FunctionName, InvocationId, TenantName};
 
@@ -26,6 +27,8 @@ pub struct Event {
     pub caller: Option<String>,
     /// What makes a repetition by its caller known.
     pub key: Option<IdempotencyKey>,
+    /// Where whoever sent it stands in a trace.
+    pub trace: Option<TraceContext>,
 }
 
 /// Takes events, and runs their functions until they have answered or are given up.

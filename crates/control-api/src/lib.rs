@@ -7,6 +7,7 @@ mod commands;
 mod error;
 mod events;
 mod meters;
+mod series;
 mod tenants;
 mod usage;
 mod view;
@@ -18,6 +19,7 @@ pub use commands::{
 pub use error::Error;
 pub use events::{Event, Events};
 pub use meters::{BUCKETS_US, Durations, FunctionMeter, Meters, NodeMeter};
+pub use series::{Data, Family, Labels, Number, families};
 pub use tenants::{TenantSummary, TokenSummary};
 pub use usage::{BudgetSummary, Spending, UsageLine, UsageReport, UsageRequest};
 pub use view::{AppView, ReleaseView, Secrets, SharedView, TenantView, View};

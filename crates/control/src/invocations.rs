@@ -13,7 +13,7 @@ impl ControlService {
         caller: &Caller,
         request: SendRequest,
     ) -> Result<InvocationId, Error> {
-        let SendRequest { id, app, function, kind, json, due_us, key: name } = request;
+        let SendRequest { id, app, function, kind, json, due_us, key: name, trace } = request;
         let named = |name| IdempotencyKey {
             caller: caller.name.clone(),
             key: name,
@@ -23,8 +23,17 @@ impl ControlService {
         let idempotency = name.map(named);
         let app = key(caller, &app);
         let sender = Some(caller.name.clone());
-        let event =
-            Event { id, app, function, kind, json, due_us, caller: sender, key: idempotency };
+        let event = Event {
+            id,
+            app,
+            function,
+            kind,
+            json,
+            due_us,
+            caller: sender,
+            key: idempotency,
+            trace,
+        };
         self.parts.events.accept(event).await
     }
 

@@ -11,6 +11,7 @@ mod policy;
 mod route;
 mod server;
 mod service;
+mod trace;
 
 pub use hosts::Hosts;
 pub use policy::Limits;

@@ -13,7 +13,9 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use mayfly_control_api::SharedView;
 use mayfly_runtime_api::lambda::{ATTEMPT_HEADER, EVENT_HEADER};
-use mayfly_runtime_api::{Answer, Body, HttpRequest, Invocation, Invoke, Payload, idempotency_key};
+use mayfly_runtime_api::{
+    Answer, Body, HttpRequest, Invocation, Invoke, Payload, Spans, idempotency_key,
+};
 use mayfly_types::{Fault, FaultCode, InvocationId};
 
 use crate::body::{Bounded, Refusal};
@@ -21,6 +23,7 @@ use crate::errors::{self, Details, INVOCATION_ID, REPLAYED};
 use crate::hosts::Hosts;
 use crate::policy::{self, Limits};
 use crate::route::{self, Unrouted};
+use crate::trace::Traced;
 
 /// What a gateway works with.
 pub struct Parts {
@@ -36,6 +39,8 @@ pub struct Parts {
     pub show_details: bool,
     /// While this holds a fault, every request is answered with it.
     pub notice: Arc<ArcSwapOption<Fault>>,
+    /// Takes spans, where traces are kept.
+    pub spans: Option<Arc<dyn Spans>>,
 }
 
 /// Answers HTTP requests with functions.
@@ -65,7 +70,8 @@ impl Gateway {
             true => Details::shown(&parts.headers),
             false => Details::Hidden,
         };
-        let answered = self.answer(id, &mut parts, incoming, remote).await;
+        let mut traced = self.parts.spans.as_ref().map(|spans| Traced::begin(spans, id, &parts));
+        let answered = self.answer(id, &mut parts, incoming, remote, traced.as_deref_mut()).await;
         let (id, again) = match &answered {
             Ok(Served { again: Some(of), .. }) => (*of, true),
             _ => (id, false),
@@ -74,6 +80,7 @@ impl Gateway {
             Ok(answered) => answered.response,
             Err(refused) => Err(refused),
         };
+        let failed = answered.as_ref().err().map(|refused| refused.fault.code.as_str());
         let mut response = answered.unwrap_or_else(|Refused { fault, allow }| {
             let mut response = errors::response(&fault, id, details);
             if let Some(methods) = allow {
@@ -87,7 +94,10 @@ impl Gateway {
         if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
             response.headers_mut().insert(INVOCATION_ID, id);
         }
-        response
+        match traced {
+            Some(traced) => traced.answered(id, response, failed),
+            None => response,
+        }
     }
 
     async fn answer(
@@ -96,6 +106,7 @@ impl Gateway {
         parts: &mut http::request::Parts,
         incoming: Incoming,
         remote: Option<IpAddr>,
+        mut traced: Option<&mut Traced>,
     ) -> Result<Served, Refused> {
         if let Some(fault) = &*self.parts.notice.load() {
             return Err(Fault::clone(fault).into());
@@ -111,6 +122,9 @@ impl Gateway {
             let view = self.parts.view.load();
             route::find(&view, named, parts.method.as_str())?
         };
+        if let Some(traced) = &mut traced {
+            traced.routed(&routed.target, &routed.pattern);
+        }
         policy::admit(parts, &self.parts.limits)?;
         // Methods that change nothing need no key (RFC 9110, section 9.2.1).
         let key = match parts.method.is_safe() {
@@ -132,7 +146,9 @@ impl Gateway {
             version: parts.version,
         };
         let payload = Payload::Http(request);
-        let invocation = Invocation { id, target: routed.target, payload, caller: None, key };
+        let trace = traced.and_then(|traced| traced.trace());
+        let target = routed.target;
+        let invocation = Invocation { id, target, payload, caller: None, key, trace };
         let answered = self.parts.invoke.invoke(invocation).await;
         // A body over the limit is the caller's fault, whatever the function made of it.
         if let Some(fault) = refusal.as_ref().and_then(|refusal| refusal.get()) {

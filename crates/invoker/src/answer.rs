@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
-use mayfly_runtime_api::{Body, ReplyBody, ReplyStream};
+use mayfly_runtime_api::{Body, LogLevel, LogSink as _, ReplyBody, ReplyStream};
 use mayfly_state_api::{LedgerEntry, Sums};
 use mayfly_types::{ByteSize, Fault, InvocationId, Outcome, OutcomeStatus, RevisionId};
 use tokio::sync::oneshot;
@@ -17,6 +17,8 @@ use crate::accounts::Hold;
 use crate::admission::Permit;
 use crate::functions::Function;
 use crate::invoker::Shared;
+use crate::report;
+use crate::trace::Traced;
 
 /// More cores than a machine has.
 const MOST_CORES: u64 = 4_096;
@@ -48,6 +50,8 @@ pub(crate) struct Attempt {
     pub(crate) recorded: Option<Outcome>,
     /// Who wants to know, and writes it into the ledger.
     pub(crate) told: Option<oneshot::Sender<Settled>>,
+    /// Its spans, where traces are kept.
+    pub(crate) trace: Option<Box<Traced>>,
 }
 
 impl Attempt {
@@ -70,6 +74,14 @@ impl Attempt {
             "attempt ended"
         );
         let memory = revision.config().memory;
+        if let Some(traced) = self.trace.take() {
+            traced.ended(&self, outcome);
+        }
+        if self.shared.parts.observers.report {
+            let logs = self.shared.logs(revision.app().clone(), revision.function().clone());
+            let line = report::line(self.id, outcome, memory);
+            logs.write(Some(self.id), LogLevel::Info, &line);
+        }
         match self.told.take() {
             Some(told) => {
                 let settled = Settled { revision: revision.id(), memory, outcome: outcome.clone() };

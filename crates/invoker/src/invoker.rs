@@ -10,7 +10,7 @@ use mayfly_control_api::{FunctionMeter, Meters, NodeMeter, Secrets, SharedView, 
 use mayfly_runtime_api::lambda::{self, EventContext};
 use mayfly_runtime_api::{
     Answer, Answered, Body, Call, EventRequest, Failure, HttpRequest, Instance, Invocation, Invoke,
-    LogLevel, LogSink, Payload, Reply, Runtime, StartRequest, Target,
+    LogLevel, LogSink, Payload, Reply, Runtime, Spans, StartRequest, Target, Trace,
 };
 use mayfly_state_api::{Ledger, LogStore, ReplyStore, Sums};
 use mayfly_types::{
@@ -27,6 +27,7 @@ use crate::functions::{Function, Functions};
 use crate::keep::{self, Host};
 use crate::keyed;
 use crate::logs::FunctionLogs;
+use crate::trace::{self, Observers, Traced};
 
 /// Largest body that becomes a JSON event, in bytes; Lambda's own limit.
 const EVENT_BODY: usize = 6 << 20;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The node's own limits.
     pub limits: Limits,
+    /// Who is told of what runs.
+    pub observers: Observers,
     /// What is known of the machine.
     pub host: Arc<dyn Host>,
 }
@@ -118,11 +121,16 @@ impl Invoker {
     /// it did not begin.
     pub(crate) async fn run(
         &self,
-        invocation: Invocation,
+        mut invocation: Invocation,
         told: Option<oneshot::Sender<Settled>>,
     ) -> Result<Answer, Fault> {
         let shared = &self.shared;
+        let queue = invocation.trace.as_ref().map(Trace::wait);
         let admitted = self.admit(&invocation.target).await;
+        if let Some(queue) = queue {
+            let Target { app, function, .. } = &invocation.target;
+            trace::waited(queue, invocation.id, (app, function), admitted.as_ref().err());
+        }
         let Admitted { function, permit, hold } =
             admitted.inspect_err(|fault| shared.refusals.count(fault.code))?;
         let revision = Arc::clone(&function.revision);
@@ -130,7 +138,7 @@ impl Invoker {
         if revision.config().runtime.is_process() {
             function.account.begins(started_us);
         }
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             id: invocation.id,
             number: match &invocation.payload {
                 Payload::Event(event) => event.attempt,
@@ -145,10 +153,14 @@ impl Invoker {
             request: None,
             recorded: None,
             told,
+            trace: invocation.trace.take().map(Traced::admitted),
         };
         let instance = match shared.instance(&function).await {
             Ok(instance) => instance,
             Err(fault) => {
+                if let Some(traced) = attempt.trace.take() {
+                    traced.not_started(attempt.id, &function, &fault);
+                }
                 // A function that cannot even start has had its attempt.
                 if fault.code.blame() == Blame::Function {
                     let nothing = Outcome::nothing(OutcomeStatus::Fault(fault.code));
@@ -159,18 +171,19 @@ impl Invoker {
         };
         let deadline = Instant::now() + revision.config().timeout.as_duration();
         let id = invocation.id;
+        let trace = attempt.trace.as_mut().map(|traced| traced.started(&mut invocation.payload));
         match (revision.style(), invocation.payload) {
             (HandlerStyle::Fetch, payload) => {
-                let call = Call { id, payload, deadline };
+                let call = Call { id, payload, deadline, trace };
                 run(instance, call, attempt).await
             }
             (HandlerStyle::Event, Payload::Event(event)) => {
-                let call = Call { id, payload: Payload::Event(event), deadline };
+                let call = Call { id, payload: Payload::Event(event), deadline, trace };
                 shared.run_to_end(instance, call, attempt).await
             }
             (HandlerStyle::Event, Payload::Http(request)) => {
                 let (event, bytes_in) = event(&revision, id, request).await?;
-                let call = Call { id, payload: Payload::Event(event), deadline };
+                let call = Call { id, payload: Payload::Event(event), deadline, trace };
                 shared
                     .run_to_end(instance, call, Attempt { request: Some(bytes_in), ..attempt })
                     .await
@@ -205,6 +218,11 @@ impl Invoker {
     /// Where records of attempts go.
     pub(crate) fn ledger(&self) -> &dyn Ledger {
         &*self.shared.parts.ledger
+    }
+
+    /// Who takes spans, where traces are kept.
+    pub(crate) fn spans(&self) -> Option<&Arc<dyn Spans>> {
+        self.shared.parts.observers.spans.as_ref()
     }
 
     /// The node's own limits.
@@ -282,7 +300,7 @@ impl Shared {
         }
     }
 
-    fn logs(&self, app: AppKey, function: FunctionName) -> FunctionLogs {
+    pub(crate) fn logs(&self, app: AppKey, function: FunctionName) -> FunctionLogs {
         FunctionLogs { store: Arc::clone(&self.parts.logs), app, function }
     }
 

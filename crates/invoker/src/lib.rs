@@ -14,12 +14,15 @@ mod invoker;
 mod keep;
 mod keyed;
 mod logs;
+mod report;
+mod trace;
 
 pub use accounts::Accounts;
 pub use admission::{Limits, Processors};
 pub use events::{Dispatcher, EventLimits, EventParts};
 pub use invoker::{Invoker, Parts};
 pub use keep::{AnyHost, Host};
+pub use trace::Observers;
 
 /// Tells the time in UTC microseconds since 1970.
 pub type Clock = std::sync::Arc<dyn Fn() -> i64 + Send + Sync>;

@@ -244,6 +244,7 @@ pub(crate) fn world(
         accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
         clock,
         limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
+        observers: crate::Observers::default(),
         host: host.clone(),
     });
     let world = World { invoker, runtime, view, ledger, host, _directory: directory };
@@ -278,7 +279,7 @@ impl World {
             Target { app: app(), function: function(), release: release.map(ReleaseNumber) };
         let id = InvocationId::new();
         self.invoker
-            .invoke(Invocation { id, target, payload, caller: None, key: None })
+            .invoke(Invocation { id, target, payload, caller: None, key: None, trace: None })
             .await
             .answer
     }
@@ -463,7 +464,7 @@ async fn what_is_not_deployed_is_not_found() {
     let mut target = Target { app: app(), function: function(), release: None };
     target.function = FunctionName::new("other").unwrap();
     let (id, payload) = (InvocationId::new(), http(""));
-    let invocation = Invocation { id, target, payload, caller: None, key: None };
+    let invocation = Invocation { id, target, payload, caller: None, key: None, trace: None };
     let fault = world.invoker.invoke(invocation).await.answer.unwrap_err();
     assert_eq!(fault.code, FaultCode::NotFound);
     assert_eq!(fault.message, "app `app` has no function `other`");

@@ -1,5 +1,6 @@
 //! A node's configuration file (`mayfly serve --config FILE`).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     /// What things cost.
     pub(crate) prices: Prices,
     pub(crate) runtimes: Runtimes,
+    pub(crate) otlp: Otlp,
 }
 
 /// Which sandboxes will do for processes.
@@ -100,6 +102,37 @@ pub(crate) struct Logs {
     pub(crate) rate: Option<u32>,
     /// How long.
     pub(crate) keep: Option<TimeSpan>,
+    /// Whether each attempt has a line of what it took.
+    pub(crate) report: Option<bool>,
+}
+
+/// Where spans and metrics go.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Otlp {
+    /// The collector's URL; nothing is exported without one.
+    pub(crate) endpoint: Option<String>,
+    /// What every request to it says beside.
+    pub(crate) headers: BTreeMap<String, Hidden>,
+    pub(crate) traces: Option<bool>,
+    pub(crate) metrics: Option<bool>,
+    /// Which part of the traces that begin here is recorded, from 0 to 1.
+    pub(crate) sample: Option<f64>,
+    /// What this node is called there.
+    pub(crate) service_name: Option<String>,
+    /// How often metrics are sent.
+    pub(crate) interval: Option<TimeSpan>,
+}
+
+/// A text that nothing shows.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
 }
 
 /// How much of the records of attempts is kept once they were added up.

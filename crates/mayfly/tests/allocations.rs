@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use mayfly_control_api::{AppView, ReleaseView, Secrets, SharedView, View};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
-use mayfly_invoker::{Accounts, Invoker};
+use mayfly_invoker::{Accounts, Invoker, Observers};
 use mayfly_manifest::RouteTable;
 use mayfly_runtime_api::{
     Call, ChildCommand, CodeStore, Failure, Instance, Keep, Places, PrepareError, PrepareRequest,
@@ -153,6 +153,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         accounts,
         clock,
         limits: mayfly_invoker::Limits::default(),
+        observers: Observers::default(),
         host: Arc::new(mayfly_invoker::AnyHost),
     });
     let gateway = Gateway::new(mayfly_gateway::Parts {
@@ -162,6 +163,7 @@ async fn serve(runtime: Arc<dyn Runtime>, revision: Revision, data: &DataDir) ->
         limits: mayfly_gateway::Limits::default(),
         show_details: false,
         notice: Arc::new(ArcSwapOption::empty()),
+        spans: None,
     });
     let server = Server::new(TcpListener::bind("127.0.0.1:0").await.unwrap()).unwrap();
     let address = server.address();
@@ -221,15 +223,15 @@ impl Runtime for Still {
 struct StillInstance;
 
 impl Instance for StillInstance {
-    fn keep(self: Arc<Self>, _keep: Keep) -> BoxFuture<'static, ()> {
-        Box::pin(std::future::ready(()))
-    }
-
     fn run(self: Arc<Self>, _call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         let head = ResponseHead { status: http::StatusCode::OK, headers: http::HeaderMap::new() };
         let outcome = Outcome::nothing(OutcomeStatus::Ok);
         let body = ReplyBody::Complete("hello abc 1\n".into(), outcome);
         Box::pin(std::future::ready(Ok(Reply::Http { head, body })))
+    }
+
+    fn keep(self: Arc<Self>, _: Keep) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

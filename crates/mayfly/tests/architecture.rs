@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 5] = [
     &["runtime-api", "control-api", "state-api"],
     &[
         "egress",
+        "otlp",
         "sandbox",
         "guest-memory",
         "runtime-isolate",
@@ -34,8 +35,14 @@ const TESTKIT: &str = "testkit";
 const TOOLS: [&str; 2] = ["xtask", "bench"];
 
 /// What only the binary names, because it alone chooses between them.
-const BACKENDS: [&str; 5] =
-    ["runtime-isolate", "runtime-wasm", "runtime-process", "state-embedded", "state-cluster"];
+const BACKENDS: [&str; 6] = [
+    "runtime-isolate",
+    "runtime-wasm",
+    "runtime-process",
+    "state-embedded",
+    "state-cluster",
+    "otlp",
+];
 
 /// Crates that may hold `unsafe`.
 const UNSAFE: [&str; 5] =

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use mayfly_types::{AppKey, Fault, FaultCode, FunctionName, InvocationId, ReleaseNumber};
 
-use crate::{Body, Payload, ResponseHead};
+use crate::{Body, Payload, ResponseHead, Trace};
 
 /// Which function to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct Invocation {
     /// The caller's own name for the request, 1 to [`LONGEST_KEY`] bytes: with one it runs once, also when it is sent
     /// again, and goes on when the caller leaves.
     pub key: Option<String>,
+    /// Its place in a trace, where traces are kept.
+    pub trace: Option<Trace>,
 }
 
 /// Longest value of the header `Idempotency-Key`, in bytes.

@@ -22,7 +22,7 @@ use percent_encoding::percent_decode;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::{Body, EventRequest, HttpRequest, ResponseHead, append_header};
+use crate::{Body, EventRequest, HttpRequest, ResponseHead, TraceContext, append_header};
 
 /// The header that tells an HTTP-only handler what kind of event it is given.
 pub const EVENT_HEADER: HeaderName = HeaderName::from_static("x-mayfly-event");
@@ -150,8 +150,8 @@ pub fn http_from_result(json: &[u8]) -> Result<(ResponseHead, Bytes), Fault> {
 }
 
 /// The request that gives an event to a handler that takes HTTP alone: `POST /` with
-/// [`EVENT_HEADER`] and the event as its JSON body.
-pub fn http_from_event(event: &EventRequest) -> HttpRequest {
+/// [`EVENT_HEADER`], its place in a trace and the event as its JSON body.
+pub fn http_from_event(event: &EventRequest, trace: Option<&TraceContext>) -> HttpRequest {
     // A kind is one of the platform's own words; anything else could not stand in a header.
     let kind =
         HeaderValue::from_str(&event.kind).unwrap_or_else(|_| HeaderValue::from_static("unknown"));
@@ -160,6 +160,9 @@ pub fn http_from_event(event: &EventRequest) -> HttpRequest {
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(EVENT_HEADER, kind);
     headers.insert(ATTEMPT_HEADER, HeaderValue::from(event.attempt));
+    if let Some(trace) = trace {
+        trace.write(&mut headers);
+    }
     HttpRequest {
         method: Method::POST,
         url: "http://localhost/".to_owned(),

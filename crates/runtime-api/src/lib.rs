@@ -13,7 +13,9 @@ mod meter;
 mod payload;
 mod places;
 mod runtime;
+mod spans;
 mod ticker;
+mod trace;
 
 pub use body::{Body, BodyStream};
 pub use child::{Bounds, ChildCommand, child_main};
@@ -27,4 +29,6 @@ pub use runtime::{
     Call, CodeStore, Diagnostic, Failure, Instance, Keep, OpenSecrets, PrepareError,
     PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,
 };
+pub use spans::{OpenSpan, Span, SpanKind, Spans, Trace, Value};
 pub use ticker::{Running, Ticker};
+pub use trace::{SpanId, TRACEPARENT, TRACESTATE, TraceContext, TraceId};

@@ -15,7 +15,7 @@ use mayfly_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{LogSink, Payload, ResponseHead};
+use crate::{LogSink, Payload, ResponseHead, TraceContext};
 
 /// Gives a runtime the unpacked code of an artifact.
 #[async_trait]
@@ -196,6 +196,8 @@ pub struct Call {
     pub payload: Payload,
     /// When it must have ended, the body of its answer included.
     pub deadline: Instant,
+    /// The span below which the function's own stand. A request's headers say so already.
+    pub trace: Option<TraceContext>,
 }
 
 /// An attempt that failed before it had an answer.

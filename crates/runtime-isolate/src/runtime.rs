@@ -222,12 +222,12 @@ impl Instance for JsInstance {
             };
             slot.store.data_mut().logs = Some((Arc::clone(&self.logs), Some(call.id)));
             let config = self.revision.config();
-            let (message, body, bytes_in) =
-                self.message(call.id, call.payload, call.deadline, image.style());
+            let deadline = call.deadline;
+            let (message, body, bytes_in) = self.message(call, image.style());
             let fetcher = Fetcher {
                 client: Arc::clone(&shared.options.client),
                 policy: Arc::clone(&self.policy),
-                deadline: call.deadline,
+                deadline,
             };
             run::run(Run {
                 engine: Arc::clone(&shared.engine),
@@ -237,7 +237,7 @@ impl Instance for JsInstance {
                 body,
                 fetcher: Some(Arc::new(fetcher)),
                 memory: config.memory,
-                deadline: call.deadline,
+                deadline,
                 timeout: config.timeout.as_duration(),
                 cold,
                 init: if cold { began.elapsed() } else { Duration::ZERO },
@@ -282,13 +282,8 @@ impl JsInstance {
 
     /// The message that starts the guest, a body that it reads by operations, and how many bytes
     /// of the body are in the message.
-    fn message(
-        &self,
-        id: InvocationId,
-        payload: Payload,
-        deadline: Instant,
-        style: HandlerStyle,
-    ) -> (Vec<u8>, Option<Body>, u64) {
+    fn message(&self, call: Call, style: HandlerStyle) -> (Vec<u8>, Option<Body>, u64) {
+        let Call { id, payload, deadline, trace } = call;
         let mut writer = Writer(Vec::with_capacity(512));
         // A generator of cryptographic strength in this thread, reseeded by the system.
         let seeds: [u8; 16] = rand::random();
@@ -306,7 +301,7 @@ impl JsInstance {
                 (writer.0, None, len)
             }
             (HandlerStyle::Fetch, Payload::Event(event)) => {
-                http(writer, lambda::http_from_event(&event))
+                http(writer, lambda::http_from_event(&event, trace.as_ref()))
             }
             (HandlerStyle::Event, Payload::Http(_)) => {
                 // The invoker translates; an empty event is all that a mistake there can cause.

@@ -37,6 +37,8 @@ const CONNECTIONS: usize = 64;
 const PRELUDE_END: [u8; 8] = [0; 8];
 /// Longest JSON before a streamed answer.
 const PRELUDE: usize = 64 << 10;
+/// What the function is told where no traces are kept: its client wants the header.
+const UNTRACED: &str = "Root=1-00000000-000000000000000000000000;Sampled=0";
 const STREAMED: &str = "application/vnd.awslambda.http-integration-response";
 
 /// The Runtime API of one process. It does not keep the sandbox: a request that the function never
@@ -319,13 +321,14 @@ impl Api {
     }
 
     fn invocation(&self, current: &Current, event: Bytes) -> Answer {
+        let trace = current.exchange.trace.as_deref().unwrap_or(UNTRACED);
         Response::builder()
             .header(header::CONTENT_TYPE, "application/json")
             .header("lambda-runtime-aws-request-id", current.exchange.id.to_string())
             .header("lambda-runtime-deadline-ms", lambda::deadline_ms(current.exchange.deadline()))
             .header("lambda-runtime-invoked-function-arn", &self.arn)
             .header(lambda::ATTEMPT_HEADER, current.attempt)
-            .header("lambda-runtime-trace-id", "Root=1-00000000-000000000000000000000000;Sampled=0")
+            .header("lambda-runtime-trace-id", trace)
             .body(Full::new(event))
             .unwrap_or_else(|_| refusal(StatusCode::INTERNAL_SERVER_ERROR, "Internal", "no answer"))
     }

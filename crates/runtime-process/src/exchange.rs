@@ -28,6 +28,8 @@ pub(crate) trait Taker: Send + Sync {
 /// A call under way.
 pub(crate) struct Exchange {
     pub(crate) id: InvocationId,
+    /// Its place in a trace in Lambda's words, where traces are kept.
+    pub(crate) trace: Option<String>,
     state: Mutex<State>,
 }
 
@@ -72,7 +74,7 @@ enum First {
 }
 
 impl Exchange {
-    pub(crate) fn new(id: InvocationId, deadline: Instant) -> Arc<Self> {
+    pub(crate) fn new(id: InvocationId, deadline: Instant, trace: Option<String>) -> Arc<Self> {
         let now = Instant::now();
         let state = State {
             time: deadline.saturating_duration_since(now),
@@ -95,7 +97,7 @@ impl Exchange {
             writer: None,
             taker: None,
         };
-        Arc::new(Self { id, state: Mutex::new(state) })
+        Arc::new(Self { id, trace, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

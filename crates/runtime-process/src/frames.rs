@@ -29,8 +29,8 @@ pub(crate) enum Kind {
     End = 4,
     /// To it: so many bytes of the answer were taken.
     Credit = 5,
-    /// To it: an event begins and is complete: three lines (id, deadline in milliseconds since 1970,
-    /// trace) and the event as JSON.
+    /// To it: an event begins and is complete: four lines (id, deadline in milliseconds since 1970, number of
+    /// the attempt, place in a trace in Lambda's words or nothing) and the event as JSON.
     Event = 6,
     /// To it: the request's body broke off.
     Abort = 7,

@@ -226,7 +226,8 @@ impl Link {
             Payload::Event(event) => {
                 exchange.gave(event.json.len());
                 let deadline_ms = lambda::deadline_ms(exchange.deadline());
-                let lines = format!("{}\n{deadline_ms}\n{}\n", exchange.id, event.attempt);
+                let trace = exchange.trace.as_deref().unwrap_or_default();
+                let lines = format!("{}\n{deadline_ms}\n{}\n{trace}\n", exchange.id, event.attempt);
                 let parts = [lines.as_bytes(), &event.json];
                 frames::add(&mut self.outgoing(), Kind::Event, number, &parts);
             }

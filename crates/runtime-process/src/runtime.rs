@@ -412,14 +412,15 @@ impl Instance for Processes {
     fn run(self: Arc<Self>, call: Call) -> BoxFuture<'static, Result<Reply, Failure>> {
         Box::pin(async move {
             let began = Instant::now();
-            let Call { id, payload, deadline } = call;
+            let Call { id, payload, deadline, trace } = call;
             let payload = match (self.style, payload) {
                 (HandlerStyle::Fetch, Payload::Event(event)) => {
-                    Payload::Http(lambda::http_from_event(&event))
+                    Payload::Http(lambda::http_from_event(&event, trace.as_ref()))
                 }
                 (_, payload) => payload,
             };
-            let exchange = Exchange::new(id, deadline);
+            let trace = trace.map(|trace| trace.amzn());
+            let exchange = Exchange::new(id, deadline, trace);
             let run = self.pool.run(&exchange, payload);
             let begun = tokio::time::timeout_at((deadline + WAITING).into(), run).await;
             let begun = begun.unwrap_or_else(|_| Err(fault::not_ready()));

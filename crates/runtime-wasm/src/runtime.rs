@@ -300,7 +300,7 @@ impl Instance for Function {
             let environment = Arc::clone(&self.environment);
             let request = match call.payload {
                 Payload::Http(request) => request,
-                Payload::Event(event) => lambda::http_from_event(&event),
+                Payload::Event(event) => lambda::http_from_event(&event, call.trace.as_ref()),
             };
             run::run(Run {
                 loaded,

@@ -166,6 +166,8 @@ pub struct Lease {
     pub payload: Vec<u8>,
     /// Whose credential sent it.
     pub caller: Option<String>,
+    /// When it was due, in UTC microseconds since 1970.
+    pub due_us: i64,
     /// No attempt begins after this, in UTC microseconds since 1970.
     pub expires_us: i64,
 }

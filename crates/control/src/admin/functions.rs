@@ -14,7 +14,7 @@ use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
 use mayfly_control_api::{Caller, FunctionDetail, SendRequest};
 use mayfly_runtime_api::{
-    Answer, Answered, Body, EventRequest, Invocation, Payload, ResponseHead, Target,
+    Answer, Answered, Body, EventRequest, Invocation, Payload, ResponseHead, Target, TraceContext,
     idempotency_key,
 };
 use mayfly_state_api::Role;
@@ -25,6 +25,7 @@ use utoipa::ToSchema;
 
 use super::error::{ApiError, Failure, INVOCATION_ID};
 use super::extract::{Names, Params, collect};
+use super::trace::Traced;
 use super::{AdminState, schema};
 
 /// Most bytes of an event, and of an answer.
@@ -112,9 +113,10 @@ pub(super) async fn invoke(
     let json = event(collect(body, EVENT).await?)?;
     caller.needs(Role::Invoke)?;
     let id = InvocationId::new();
+    let trace = state.spans.as_ref().and_then(|_| TraceContext::from_headers(&parts.headers));
     if how.mode == Mode::Async {
         let due_us = how.due_us()?;
-        let request = SendRequest { id, app, function, kind, json, due_us, key };
+        let request = SendRequest { id, app, function, kind, json, due_us, key, trace };
         let id = state.control.send(&caller, request).await?;
         let location = format!("/v1/invocations/{id}");
         let headers = [(LOCATION, location), (INVOCATION_ID, id.to_string())];
@@ -129,7 +131,9 @@ pub(super) async fn invoke(
     let name = Some(caller.name.as_str().into());
     let target = Target { app: AppKey::new(caller.tenant, app), function, release: None };
     let payload = Payload::Event(EventRequest { kind, json, attempt: 1 });
-    let invocation = Invocation { id, target, payload, caller: name, key };
+    let traced = Traced::begin(state.spans.as_ref(), trace, id, &target);
+    let trace = traced.trace();
+    let invocation = Invocation { id, target, payload, caller: name, key, trace };
     let Answered { answer, again } = state.invoke.invoke(invocation).await;
     let id = again.unwrap_or(id);
     let told = match answer {
@@ -137,6 +141,7 @@ pub(super) async fn invoke(
         Ok(Answer::Http { head, body }) => of_http(id, &head, body).await,
         Err(fault) => Err(fault),
     };
+    traced.end(told.as_ref().err());
     let told = told.map_err(|fault| ApiError::of_invocation(id, fault))?;
     let headers = [(CONTENT_TYPE, "application/json".to_owned()), (INVOCATION_ID, id.to_string())];
     let replayed = again.map(|_| [("idempotent-replayed", "true")]);

@@ -17,6 +17,7 @@ mod metrics;
 mod schema;
 mod secrets;
 mod tenants;
+mod trace;
 mod usage;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use axum::response::Response;
 use axum::{Extension, Router, middleware};
 use http::HeaderValue;
 use mayfly_control_api::Control;
-use mayfly_runtime_api::Invoke;
+use mayfly_runtime_api::{Invoke, Spans};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -57,6 +58,8 @@ pub struct AdminState {
     pub ready: Arc<dyn Fn() -> Readiness + Send + Sync>,
     /// Which hosts the listener answers for.
     pub allowed_hosts: HostPolicy,
+    /// Takes spans, where traces are kept.
+    pub spans: Option<Arc<dyn Spans>>,
     /// Routes of others on the same listener, such as the dashboard's; without a fallback. The
     /// host policy covers them, the token does not.
     pub pages: Router,

@@ -192,7 +192,7 @@ pub(crate) struct QueuedEvents {
 #[async_trait]
 impl Events for QueuedEvents {
     async fn accept(&self, event: Event) -> Result<InvocationId, ControlError> {
-        let Event { id, app, function, kind, json, due_us, caller, key } = event;
+        let Event { id, app, function, kind, json, due_us, caller, key, trace: _ } = event;
         let view = self.view.load();
         let live = view.apps.get(&app).and_then(|app| app.release_at(0));
         if live.is_none_or(|release| !release.functions.contains_key(&function)) {

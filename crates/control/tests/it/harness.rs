@@ -134,6 +134,7 @@ impl Node {
                 _ => Readiness::Draining,
             }),
             allowed_hosts,
+            spans: None,
             pages: Router::new(),
         });
         let mut node = Self {

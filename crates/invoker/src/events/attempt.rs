@@ -1,7 +1,9 @@
 //! One attempt of an event.
 
 use bytes::Bytes;
-use mayfly_runtime_api::{Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target};
+use mayfly_runtime_api::{
+    Answer, Body, EventRequest, Invocation, Payload, ResponseHead, Target, Trace,
+};
 use mayfly_state_api::{AttemptRecord, Lease};
 use mayfly_types::{Fault, FaultCode, Outcome, OutcomeStatus};
 use serde::Serialize;
@@ -30,8 +32,12 @@ pub(crate) async fn run(
     };
     let target = Target { app: lane.0.clone(), function: lane.1.clone(), release: None };
     let caller = lease.caller.as_deref().map(Into::into);
+    let trace = invoker.spans().map(|spans| {
+        let due_ns = u64::try_from(lease.due_us).unwrap_or(0).saturating_mul(1000);
+        Trace::of_event(spans, lease.id).since(due_ns)
+    });
     let payload = Payload::Event(event);
-    let invocation = Invocation { id: lease.id, target, payload, caller, key: None };
+    let invocation = Invocation { id: lease.id, target, payload, caller, key: None, trace };
     let answered = match invoker.run(invocation, Some(told)).await {
         Ok(Answer::Event(json)) => of_event(&json),
         Ok(Answer::Http { head, body }) => of_http(&head, body).await,

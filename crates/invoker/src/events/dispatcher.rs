@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_control_api::{Error, Event, Events};
-use mayfly_runtime_api::Diagnostic;
+use mayfly_runtime_api::{Diagnostic, OpenSpan, Trace};
 use mayfly_state_api::{
     Accepted, Completion, Error as StateError, InvocationRecord, InvocationStatus, Lease,
     LedgerEntry, NewInvocation, Redrive, Then,
@@ -22,6 +22,7 @@ use super::policy::{self, Came};
 use super::{EventParts, attempt, destination};
 use crate::Invoker;
 use crate::answer::tokio_tasks::Tasks;
+use crate::trace;
 
 /// How often a lease is extended, and leases that ran out are looked for, while one holds.
 const EXTENDED: u32 = 3;
@@ -249,6 +250,11 @@ impl Shared {
                     if let Then::Succeeded { send: Some(new), .. }
                     | Then::Failed { send: Some(new), .. } = &completion.then
                     {
+                        if let Some(spans) = self.invoker.spans() {
+                            let by = Trace::of_event(spans, completion.id).context().clone();
+                            let send = OpenSpan::send(spans, new.id).after(Some(by));
+                            trace::sent(send, new.id, &new.app, &new.function);
+                        }
                         self.note(&(new.app.clone(), new.function.clone()), self.now_us());
                     }
                     return;
@@ -326,7 +332,8 @@ impl Shared {
 #[async_trait]
 impl Events for Shared {
     async fn accept(&self, event: Event) -> Result<InvocationId, Error> {
-        let Event { id, app, function, kind, json, due_us, caller, key } = event;
+        let Event { id, app, function, kind, json, due_us, caller, key, trace } = event;
+        let send = self.invoker.spans().map(|spans| OpenSpan::send(spans, id).after(trace));
         let live = self
             .invoker
             .live(&app, &function)
@@ -344,6 +351,9 @@ impl Events for Shared {
         };
         match self.parts.queue.accept(new).await? {
             Accepted::Queued { due_us } => {
+                if let Some(send) = send {
+                    trace::sent(send, id, &app, &function);
+                }
                 self.note(&(app, function), due_us);
                 Ok(id)
             }

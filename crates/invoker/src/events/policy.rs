@@ -140,6 +140,7 @@ mod tests {
             kind: "invoke".into(),
             payload: Vec::new(),
             caller: None,
+            due_us: NOW_US,
             expires_us: NOW_US + 3_600 * SECOND_US,
         }
     }

@@ -75,6 +75,7 @@ fn event(json: &str) -> Event {
         due_us: None,
         caller: None,
         key: None,
+        trace: None,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::tests::{World, app, event, function, http, outcome, release, revision
 fn keyed(payload: Payload, key: &str) -> Invocation {
     let target = Target { app: app(), function: function(), release: None };
     let key = Some(key.to_owned());
-    Invocation { id: InvocationId::new(), target, payload, caller: None, key }
+    Invocation { id: InvocationId::new(), target, payload, caller: None, key, trace: None }
 }
 
 /// A world whose function counts its runs, and answers with the count.

@@ -2,6 +2,7 @@
 
 mod code;
 mod host;
+mod otlp;
 mod processes;
 mod seal;
 mod serve;
@@ -20,12 +21,13 @@ use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use mayfly_control::admin::{self, AdminState, HostPolicy, Readiness};
 use mayfly_control::{ControlLimits, ControlParts, ControlService, Follower, Urls};
-use mayfly_control_api::{Control, SharedView, View};
+use mayfly_control_api::{Control, SharedView, View, families};
 use mayfly_egress::{Client, ClientConfig, Egress, OperatorRules, SystemResolver};
 use mayfly_gateway::{Gateway, Hosts, Server};
 use mayfly_invoker::{
-    Accounts, Clock, Dispatcher, EventLimits, EventParts, Invoker, Parts as InvokerParts,
+    Accounts, Clock, Dispatcher, EventLimits, EventParts, Invoker, Observers, Parts as InvokerParts,
 };
+use mayfly_otlp::Exporter;
 use mayfly_runtime_api::{ChildCommand, Places};
 use mayfly_runtime_isolate::{IsolateRuntime, Options, ResetScheme};
 use mayfly_runtime_wasm::WasmRuntime;
@@ -134,6 +136,7 @@ pub(crate) struct Node {
     journal: Arc<Journal>,
     follower: Follower,
     servers: Vec<JoinHandle<()>>,
+    exporter: Option<Exporter>,
     drain: Duration,
     _data: DataDir,
 }
@@ -238,6 +241,8 @@ impl Node {
         runtimes.insert(RuntimeKind::Wasm, Arc::new(wasm));
         let runtimes = Arc::new(runtimes);
 
+        let exporter = otlp::start(&config.otlp, |name| std::env::var(name).ok())?;
+        let spans = exporter.as_ref().and_then(Exporter::spans);
         let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
         let follower = Follower::start(store.clone(), sealer.clone(), view.clone()).await?;
         let invoker = Invoker::new(InvokerParts {
@@ -249,8 +254,16 @@ impl Node {
             accounts: accounts.clone(),
             clock: clock.clone(),
             limits: invoker_limits,
+            observers: Observers {
+                spans: spans.clone(),
+                report: config.logs.report.unwrap_or(matches!(mode, Mode::Dev(_))),
+            },
             host: Arc::new(host::Machine),
         });
+        if let Some(exporter) = &exporter {
+            let (invoker, ledger) = (invoker.clone(), ledger.clone());
+            exporter.measure(Arc::new(move || families(&invoker, ledger.lost(), None)));
+        }
         let events = EventParts {
             queue: queue.clone(),
             clock: clock.clone(),
@@ -303,6 +316,7 @@ impl Node {
             limits: gateway_limits,
             show_details: matches!(mode, Mode::Dev(_)),
             notice: notice.clone(),
+            spans: spans.clone(),
         });
         let drain = config.limits.drain.map_or(Duration::from_secs(30), |span| span.as_duration());
         let ready = Arc::new(AtomicBool::new(true));
@@ -320,6 +334,7 @@ impl Node {
                 Mode::Dev(_) => HostPolicy::Loopback,
                 Mode::Serve => HostPolicy::Any,
             },
+            spans,
             pages: axum::Router::new(),
         });
         let ingress = Server::new(ingress)?;
@@ -342,6 +357,7 @@ impl Node {
             journal,
             follower,
             servers,
+            exporter,
             drain,
             _data: data,
         })
@@ -370,8 +386,14 @@ impl Node {
         if let Err(error) = self.logs.flush().await {
             tracing::warn!(%error, "write the last log lines");
         }
+        if let Some(exporter) = self.exporter {
+            exporter.shutdown(OTLP_DRAIN).await;
+        }
     }
 }
+
+/// How long the last spans and metrics may take to the collector.
+const OTLP_DRAIN: Duration = Duration::from_secs(5);
 
 /// How long the admin listener waits for its last answers. A long poll of `logs -f` that is cut off
 /// loses nothing: it goes on from its position.

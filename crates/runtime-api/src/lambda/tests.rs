@@ -378,7 +378,7 @@ fn value() -> impl Strategy<Value = Value> {
 #[test]
 fn an_event_for_a_handler_of_http_is_a_post_of_its_json() {
     let event = EventRequest { kind: "schedule".to_owned(), json: "{\"a\":1}".into(), attempt: 2 };
-    let request = http_from_event(&event);
+    let request = http_from_event(&event, None);
     assert_eq!((&request.method, request.url.as_str()), (&Method::POST, "http://localhost/"));
     assert_eq!(request.headers["x-mayfly-event"], "schedule");
     assert_eq!(request.headers["content-type"], "application/json");

@@ -200,7 +200,7 @@ impl Function {
 
     fn call(&self, payload: Payload) -> Call {
         let deadline = Instant::now() + self.config.timeout.as_duration();
-        Call { id: InvocationId::new(), payload, deadline }
+        Call { id: InvocationId::new(), payload, deadline, trace: None }
     }
 
     /// What an event is answered with.

@@ -222,6 +222,7 @@ impl Event {
             kind: self.new.kind.clone(),
             payload: self.new.payload.clone(),
             caller: self.new.caller.clone(),
+            due_us: self.due_us,
             expires_us: self.expires_us,
         }
     }

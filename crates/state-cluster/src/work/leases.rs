@@ -47,6 +47,7 @@ pub(super) async fn lease(
             payload: row.try_get(7)?,
             expires_us: row.try_get(8)?,
             caller: row.try_get(9)?,
+            due_us: row.try_get(10)?,
         };
         Ok(((row.try_get::<_, i64>(10)?, row.try_get::<_, i64>(11)?), lease))
     })

@@ -97,7 +97,7 @@ pub(crate) fn lease(
     };
     let sql =
         "SELECT i.number, i.id, i.fence + 1, i.attempts + 1, i.failed, i.lost, i.put_back, i.kind,
-            p.payload, i.expires_us, i.caller
+            p.payload, i.expires_us, i.caller, i.due_us
         FROM invocations i JOIN payloads p ON p.invocation = i.number
         WHERE i.of = ?1 AND i.status = 0 AND i.due_us <= ?2 ORDER BY i.due_us LIMIT ?3";
     let due = all(database, sql, params![of, now_us, bounded(limit)], |row| {
@@ -112,6 +112,7 @@ pub(crate) fn lease(
             payload: row.get(8)?,
             expires_us: row.get(9)?,
             caller: row.get(10)?,
+            due_us: row.get(11)?,
         };
         Ok((row.get::<_, i64>(0)?, lease))
     })?;

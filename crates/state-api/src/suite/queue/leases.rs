@@ -21,7 +21,7 @@ pub async fn an_event_is_handed_out_once_as_it_was_accepted(
     assert_eq!(lease.id, new.id);
     assert_eq!((lease.kind.as_str(), &lease.payload), ("schedule", &new.payload));
     assert_eq!((lease.attempt, lease.failed, lease.lost, lease.put_back), (1, 0, 0, 0));
-    assert_eq!(lease.expires_us, clock.now_us() + HOUR_US);
+    assert_eq!((lease.due_us, lease.expires_us), (clock.now_us(), clock.now_us() + HOUR_US));
     assert_eq!(leases(queue, &app, 10).await, []);
     assert_eq!(read(queue, &app.tenant, new.id).await.status, InvocationStatus::Running);
 }
