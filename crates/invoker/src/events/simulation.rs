@@ -196,6 +196,7 @@ impl Life {
                     due_us,
                     caller: None,
                     key: None,
+                    trace: None,
                 };
                 let acknowledged = Arc::clone(&self.acknowledged);
                 self.client(Accept(event), move |answer| {

@@ -117,6 +117,7 @@ fn invoker(node: &Arc<OfNode>) -> Invoker {
         accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
         clock,
         limits: Limits::default(),
+        observers: Observers::default(),
         host: Arc::new(AnyHost),
     })
 }
