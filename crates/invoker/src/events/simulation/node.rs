@@ -25,7 +25,7 @@ use tokio::sync::{Notify, watch};
 
 use super::world::{Act, World};
 use super::*;
-use crate::{Accounts, AnyHost, Invoker, Limits, Parts};
+use crate::{Accounts, AnyHost, Invoker, Limits, Observers, Parts};
 
 pub(super) struct Node {
     pub(super) dispatcher: Dispatcher,
