@@ -4,6 +4,7 @@ mod commands;
 mod queries;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use async_trait::async_trait;
 use mayfly_state_api::{
@@ -16,6 +17,7 @@ use mayfly_types::{
 use rusqlite::Connection;
 use tokio::sync::watch;
 
+use self::tokens::Tokens;
 use crate::sqlite::{Database, Kind};
 use crate::{DataDir, OpenError, migrations};
 
@@ -28,6 +30,7 @@ const CONTROL: Kind = Kind { file: "control.db", migrations: migrations::CONTROL
 pub struct Store {
     database: Database,
     version: watch::Receiver<u64>,
+    tokens: Tokens,
 }
 
 impl Store {
@@ -42,7 +45,7 @@ impl Store {
             told.send_replace(queries::version(database)?);
             Ok(Box::new(move |database| tell_version(database, &told)))
         })?;
-        Ok(Self { database, version })
+        Ok(Self { database, version, tokens: Tokens::default() })
     }
 
     /// Transactions committed since the store was opened.
@@ -268,7 +271,16 @@ impl ControlStore for Store {
     }
 
     async fn token(&self, hash: Digest) -> Result<Option<TokenRecord>, Error> {
-        self.database.read(move |db| queries::token(db, hash)).await
+        // Before the read: what was committed meanwhile may be in it or not.
+        let commits = self.database.commits();
+        if let Some(known) = self.tokens.get(commits, &hash) {
+            return Ok(Some(known));
+        }
+        let found = self.database.read(move |db| queries::token(db, hash)).await?;
+        if let Some(token) = &found {
+            self.tokens.put(commits, hash, token.clone());
+        }
+        Ok(found)
     }
 
     async fn tokens(&self, tenant: &TenantName) -> Result<Vec<TokenRecord>, Error> {
