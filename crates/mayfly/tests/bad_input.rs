@@ -427,7 +427,12 @@ async fn a_manifest_that_is_wrong_is_refused_in_its_line() {
     // The manifest after `app`, the line, what the message and the help have.
     for (manifest, line, message, help) in [
         ("[functions.main]\ncode = \"main.js\"\nmemroy = \"1MB\"\n", 4, "memroy", "memory"),
-        ("[functions.main]\ncode = \"main.js\"\nwarm = 2\n", 4, "warm", ""),
+        (
+            "[functions.main]\ncode = \"main.js\"\nwarm = -2\n",
+            4,
+            "`warm` is from 0 to 1000, not -2",
+            "",
+        ),
         ("[functions.main]\ncode = \"main.js\"\ncpu = 0.5\n", 4, "cpu", ""),
         ("[functions.main]\ncode = \"main.js\"\ntimeout = \"soon\"\n", 4, "soon", ""),
         ("[functions.main]\ncode = \"../main.js\"\n", 3, "leaves the manifest's directory", ""),
