@@ -209,7 +209,6 @@ impl Admission {
             Err(full) => full,
         };
         let limits = &self.0.limits;
-        let longest = self.0.pace.longest_wait(limits.wait);
         let long = lane.waiting.load(Ordering::Relaxed) as usize >= limits.line;
         let wait = match full {
             Full::Function => Some(lane.wait(need.limit)),
@@ -219,10 +218,12 @@ impl Admission {
             Full::Node => {
                 let before = lane.waiting.load(Ordering::Relaxed) as usize;
                 let functions = self.0.line().functions().max(1);
-                self.0.pace.wait(before.saturating_add(1).saturating_mul(functions))
+                let places = before.saturating_add(1).saturating_mul(functions);
+                // Who is refused at once can go elsewhere, and how quickly places come back is not exact.
+                self.0.pace.wait(places).map(|wait| wait / 3 * 4)
             }
         };
-        if long || wait.is_some_and(|wait| wait > longest) {
+        if long || wait.is_some_and(|wait| wait > limits.wait) {
             if self.0.waiting.load(Ordering::SeqCst) > 0 {
                 // While this one was counted, another may have found no place where there was one.
                 self.0.hand_out(key);

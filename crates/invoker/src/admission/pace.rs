@@ -21,10 +21,8 @@ const ROOMY: f64 = 0.85;
 const WHOLE: u64 = 1000;
 /// Beside them there is room for some that mostly wait.
 const BESIDE: u64 = WHOLE / 2;
-/// How long a look that finds processors full must be true before waits are short.
+/// How many looks in a row must find processors full before it is more than a burst, and places come back in a rhythm.
 const LASTING: u32 = 5;
-/// Then nobody joins the line who would wait longer.
-const BRISK: Duration = Duration::from_millis(100);
 /// After so many attempts the least that one waited for other things is forgotten.
 const FORGOTTEN: u64 = 1000;
 
@@ -99,11 +97,6 @@ impl Pace {
             known => known - known / SMOOTHED + between / SMOOTHED,
         };
         self.between_us.store(mean, Ordering::Relaxed);
-    }
-
-    /// Who would wait longer does not join the line, where the time is `usual` otherwise.
-    pub(super) fn longest_wait(&self, usual: Duration) -> Duration {
-        if self.lasting.load(Ordering::Relaxed) { usual.min(BRISK) } else { usual }
     }
 
     /// How long it is until so many places of the node came back, where that is known: while processors are full for
@@ -240,17 +233,16 @@ mod tests {
             watch.look(at, pace);
             pace.most.load(Ordering::Relaxed)
         };
-        let usual = Duration::from_secs(1);
         assert_eq!([look(100, &pace), look(90, &pace)], [u64::MAX; 2]);
         assert_eq!(look(97, &pace), 2 * WHOLE + BESIDE);
         assert_eq!(look(90, &pace), 2 * WHOLE + BESIDE);
-        assert_eq!(pace.longest_wait(usual), usual, "a burst may wait");
+        assert_eq!(pace.wait(7), None, "a burst has no rhythm");
         for _ in 0..LASTING {
             look(100, &pace);
         }
-        assert_eq!(pace.longest_wait(usual), BRISK);
+        assert!(pace.wait(7).is_some());
         assert_eq!(look(80, &pace), u64::MAX);
-        assert_eq!((pace.longest_wait(usual), pace.wait(7)), (usual, None));
+        assert_eq!(pace.wait(7), None);
     }
 
     #[test]
