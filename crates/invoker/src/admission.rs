@@ -131,6 +131,8 @@ enum Full {
     Function,
     Tenant,
     Node,
+    /// Processors: for more attempts of a function that has some already.
+    Pace,
 }
 
 /// Lets attempts begin.
@@ -213,9 +215,9 @@ impl Admission {
         let wait = match full {
             Full::Function => Some(lane.wait(need.limit)),
             // How long a tenant has no place is known to nobody.
-            Full::Tenant => None,
-            // Each of those that wait for a place of the node has its turn.
-            Full::Node => {
+            Full::Tenant | Full::Node => None,
+            // Each function that somebody waits for has its turn.
+            Full::Pace => {
                 let before = lane.waiting.load(Ordering::Relaxed) as usize;
                 let functions = self.0.line().functions().max(1);
                 let places = before.saturating_add(1).saturating_mul(functions);
@@ -301,8 +303,10 @@ impl Shared {
         need: Need,
     ) -> Result<Permit, Full> {
         if lane.waiting.load(Ordering::SeqCst) > 0 {
-            let of_node = self.crowded.load(Ordering::SeqCst);
-            return Err(if of_node { Full::Node } else { Full::Function });
+            return Err(match self.pace.is_lasting() {
+                true => Full::Pace,
+                false => Full::Function,
+            });
         }
         let waits = |count: u32, crowded: &AtomicBool| count > 0 && crowded.load(Ordering::SeqCst);
         if waits(lane.tenant.waiting.load(Ordering::SeqCst), &lane.tenant.crowded) {
@@ -328,15 +332,17 @@ impl Shared {
             before == 0 || before.saturating_add(more) <= most
         };
         // What was counted is taken back by the permit's drop, whatever stood in the way.
-        let of_function = within(&lane.running, need.limit);
+        let others = lane.running.fetch_add(1, Ordering::SeqCst);
+        let of_function = others < need.limit;
         let of_tenant = within(&lane.tenant.running, tenant);
         let of_node = within(&self.running, node);
         let has_memory = fits(&self.memory, need.memory, memory);
         let has_cpu = fits(&self.cpu, need.cpu, cpu);
-        let in_pace = self.pace.takes(need.weight);
-        let has_room = of_node && has_memory && has_cpu && in_pace;
+        let in_pace = self.pace.takes(need.weight) || others == 0;
+        let has_room = of_node && has_memory && has_cpu;
         let full = match (of_function, of_tenant, has_room) {
-            (true, true, true) => None,
+            (true, true, true) if in_pace => None,
+            (true, true, true) => Some(Full::Pace),
             (false, ..) => Some(Full::Function),
             (_, false, _) => Some(Full::Tenant),
             (_, _, false) => Some(Full::Node),
@@ -413,7 +419,9 @@ fn refusal(full: Full, need: Need) -> Fault {
             let message = "the tenant's functions run as often at once as they may";
             Fault::new(FaultCode::TooManyRequests, message)
         }
-        Full::Node => Fault::new(FaultCode::Unavailable, "the node takes no more work now"),
+        Full::Node | Full::Pace => {
+            Fault::new(FaultCode::Unavailable, "the node takes no more work now")
+        }
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Line {
     waiters: HashMap<Key, VecDeque<Waiter>>,
     /// Whether somebody waits for a place of the node.
     crowded: bool,
+    /// Whether somebody waits for processors, which any function's end may be the end of.
+    paced: bool,
 }
 
 impl Line {
@@ -69,12 +71,12 @@ impl Line {
         take: impl Fn(&Key, &Arc<Lane>, Need) -> Result<Permit, Full>,
         unwanted: &mut Vec<Permit>,
     ) {
-        if !self.crowded {
+        if !self.crowded && !self.paced {
             // The place was one of its tenant, too: another of that one's functions may wait for it.
             while let Ok(true) = self.serve_tenant(tenant(left), &take, unwanted) {}
             return;
         }
-        self.crowded = false;
+        (self.crowded, self.paced) = (false, false);
         let mut idle = 0;
         while idle < self.tenants.len() {
             let Some(tenant) = self.tenants.pop_front() else { return };
@@ -149,6 +151,7 @@ impl Line {
             Ok(permit) => permit,
             Err(full) => {
                 self.crowded |= full == Full::Node;
+                self.paced |= full == Full::Pace;
                 if full == Full::Tenant {
                     first.lane.tenant.crowded.store(true, Ordering::SeqCst);
                 }

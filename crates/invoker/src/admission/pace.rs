@@ -2,7 +2,8 @@
 //!
 //! While they have time left, nothing is held back. When they have none, more attempts at once end no more of them, but
 //! all later: then as many run as keep the processors busy, by how much of its time each function computes, and who does
-//! not find a place soon is told so at once.
+//! not find a place soon is told so at once. One attempt of each function, and all that are short, run in any case: the
+//! processors' own turns are fair to them.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -21,6 +22,8 @@ const ROOMY: f64 = 0.85;
 const WHOLE: u64 = 1000;
 /// Beside them there is room for some that mostly wait.
 const BESIDE: u64 = WHOLE / 2;
+/// An attempt that computes less, in microseconds, ends within its turn at a processor: to hold it back gains nothing.
+const SHORT_US: u64 = 2_000;
 /// How many looks in a row must find processors full before it is more than a burst, and places come back in a rhythm.
 const LASTING: u32 = 5;
 /// After so many attempts the least that one waited for other things is forgotten.
@@ -68,6 +71,11 @@ impl Pace {
     pub(super) fn takes(&self, weight: u64) -> bool {
         let before = self.weight.fetch_add(weight, Ordering::SeqCst);
         before == 0 || before.saturating_add(weight) <= self.most.load(Ordering::Relaxed)
+    }
+
+    /// Whether processors are full for longer than a burst takes.
+    pub(super) fn is_lasting(&self) -> bool {
+        self.lasting.load(Ordering::Relaxed)
     }
 
     pub(super) fn gives(&self, weight: u64) {
@@ -138,6 +146,9 @@ impl Share {
     pub(super) fn weight(&self) -> u64 {
         let (cpu, other) =
             (self.cpu_us.load(Ordering::Relaxed), self.other_us.load(Ordering::Relaxed));
+        if cpu < SHORT_US {
+            return 1;
+        }
         (cpu.saturating_mul(WHOLE) / cpu.saturating_add(other).max(1)).clamp(1, WHOLE)
     }
 }
@@ -212,8 +223,11 @@ mod tests {
         (0..100).for_each(|_| share.note(5_000, 500_000));
         assert_eq!(share.weight(), WHOLE);
         let waits = Share::default();
-        (0..100).for_each(|_| waits.note(1_000, 100_000));
+        (0..100).for_each(|_| waits.note(4_000, 400_000));
         assert_eq!(waits.weight(), 10);
+        let short = Share::default();
+        (0..100).for_each(|_| short.note(100, 100));
+        assert_eq!(short.weight(), 1, "it ends within its turn");
     }
 
     #[test]
