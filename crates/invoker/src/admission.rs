@@ -222,7 +222,7 @@ impl Admission {
                 let functions = self.0.line().functions().max(1);
                 let places = before.saturating_add(1).saturating_mul(functions);
                 // Who is refused at once can go elsewhere, and how quickly places come back is not exact.
-                self.0.pace.wait(places).map(|wait| wait / 3 * 4)
+                self.0.pace.wait(places).map(|wait| wait * 2)
             }
         };
         if long || wait.is_some_and(|wait| wait > limits.wait) {
