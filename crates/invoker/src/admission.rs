@@ -303,7 +303,9 @@ impl Shared {
         need: Need,
     ) -> Result<Permit, Full> {
         if lane.waiting.load(Ordering::SeqCst) > 0 {
-            return Err(match self.pace.is_lasting() {
+            // What the one before waits for is not known here: the function's own limit is looked at first.
+            let at_limit = lane.running.load(Ordering::SeqCst) >= need.limit;
+            return Err(match self.pace.is_lasting() && !at_limit {
                 true => Full::Pace,
                 false => Full::Function,
             });

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::{Lane, SMOOTHED, Shared};
 use crate::keep::Host;
 
@@ -52,7 +54,7 @@ pub(super) struct Pace {
     /// When the last place came back, in microseconds since the start, and how long it is between two.
     back_us: AtomicU64,
     between_us: AtomicU64,
-    began: std::time::Instant,
+    began: Instant,
 }
 
 impl Pace {
@@ -63,7 +65,7 @@ impl Pace {
             lasting: AtomicBool::new(false),
             back_us: AtomicU64::new(0),
             between_us: AtomicU64::new(0),
-            began: std::time::Instant::now(),
+            began: Instant::now(),
         }
     }
 
@@ -80,6 +82,15 @@ impl Pace {
 
     pub(super) fn gives(&self, weight: u64) {
         self.weight.fetch_sub(weight, Ordering::SeqCst);
+    }
+
+    /// As if so many processors had been full for a while.
+    #[cfg(test)]
+    pub(super) fn fill(&self, count: u32) {
+        let mut watch = Watch::default();
+        for look in 0..=u64::from(LASTING) {
+            watch.look(Processors { count, busy: look * 100, all: look * 100 }, self);
+        }
     }
 
     /// Places that came back before say nothing.

@@ -327,3 +327,83 @@ async fn a_tenant_that_left_the_line_costs_no_other_its_turn() {
     drop(first);
     waits.await.unwrap().unwrap();
 }
+
+/// A function whose attempts computed so many milliseconds so far, and did nothing else.
+fn computes(calls: Calls, milliseconds: u64) -> Calls {
+    for _ in 0..20 {
+        calls.lane.ran(milliseconds * 1_000, milliseconds * 1_000);
+    }
+    calls
+}
+
+#[tokio::test]
+async fn while_processors_are_full_only_what_they_carry_begins() {
+    let world = World::new(patient());
+    let tenant = unused_tenant();
+    let storm = computes(world.calls(&tenant, "storm", None), 10);
+    let before = [storm.now().await.unwrap(), storm.now().await.unwrap()];
+    drop(before);
+    world.admission.0.pace.fill(1);
+    let first = storm.now().await.unwrap();
+    let (second, third) = (storm.waits().await, storm.waits().await);
+    // Another function's first is the processors' own to share out, of whichever tenant it is.
+    let others = [(&tenant, "other"), (&unused_tenant(), "stranger")];
+    for (tenant, name) in others {
+        let other = computes(world.calls(tenant, name, None), 10);
+        let _first = other.now().await.unwrap();
+    }
+    // What is short ends within its turn.
+    let short = computes(world.calls(&tenant, "short", None), 1);
+    let _many = [short.now().await.unwrap(), short.now().await.unwrap()];
+    assert!(!second.is_finished());
+    drop(first);
+    let second = second.await.unwrap().unwrap();
+    assert!(!third.is_finished());
+    drop(second);
+    drop(third.await.unwrap().unwrap());
+    assert_eq!(world.admission.now(), (2, 0));
+}
+
+#[tokio::test]
+async fn a_place_of_another_tenants_function_is_one_for_whoever_waits_for_processors() {
+    let world = World::new(patient());
+    let [busy, storm] =
+        ["busy", "storm"].map(|name| computes(world.calls(&unused_tenant(), name, None), 10));
+    let begun = [busy.now().await.unwrap(), busy.now().await.unwrap(), storm.now().await.unwrap()];
+    world.admission.0.pace.fill(2);
+    let more = storm.waits().await;
+    let [first, second, _of_storm] = begun;
+    drop(first);
+    drop(second);
+    more.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_would_wait_long_for_processors_is_told_so_at_once() {
+    let world = World::new(Limits { wait: Duration::from_secs(1), ..Limits::default() });
+    let storm = computes(world.calls(&unused_tenant(), "storm", Some(3)), 10);
+    world.admission.0.pace.fill(1);
+    let mut first = storm.now().await.unwrap();
+    for _ in 0..30 {
+        tokio::time::advance(Duration::from_millis(300)).await;
+        drop(first);
+        first = storm.now().await.unwrap();
+    }
+    let second = storm.waits().await;
+    let began = tokio::time::Instant::now();
+    assert_eq!(code(storm.now().await), FaultCode::Unavailable);
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    drop(first);
+    second.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_function_at_its_limit_is_told_of_that_also_while_processors_are_full() {
+    let world = World::new(Limits { wait: Duration::from_millis(20), ..Limits::default() });
+    let one = computes(world.calls(&unused_tenant(), "one", Some(1)), 10);
+    world.admission.0.pace.fill(1);
+    let _first = one.now().await.unwrap();
+    let second = one.waits().await;
+    assert_eq!(code(one.now().await), FaultCode::TooManyRequests);
+    assert_eq!(code(second.await.unwrap()), FaultCode::TooManyRequests);
+}

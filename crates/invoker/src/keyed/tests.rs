@@ -217,7 +217,8 @@ async fn a_repetition_that_waits_long_is_told_that_the_first_still_runs() {
     let began = Instant::now();
     let refused = world.invoker.invoke(keyed(http("pay 7"), "order-7")).await.answer.unwrap_err();
     assert_eq!((refused.code, refused.wait_seconds()), (FaultCode::KeyInUse, Some(1)));
-    assert!(began.elapsed() >= PATIENCE && began.elapsed() < PATIENCE * 2);
+    // How much longer says nothing: time that is paused runs on while the store's thread works.
+    assert!(began.elapsed() >= PATIENCE);
     drop(send);
     first.await.unwrap().answer.unwrap();
 }
