@@ -20,7 +20,7 @@ use crate::invoker::Shared;
 
 /// How often it is looked what should wait.
 const LOOK: Duration = Duration::from_secs(1);
-/// Below this part of the memory nothing waits that nobody asked for.
+/// Below this part of the memory nothing waits that nobody asked for, and nothing is started to wait.
 const SHORT: f64 = 0.1;
 
 /// What the host says of itself.
@@ -103,6 +103,9 @@ impl Keeper {
             for (app, function) in shared.parts.accounts.due(limits.idle, limits.most_idle) {
                 let target = Target { app, function, release: None };
                 let Ok((revision, secrets)) = shared.revision(&target) else { continue };
+                if shared.is_served(&target.app).is_err() {
+                    continue;
+                }
                 let entry = wanted.entry(revision.id());
                 let wanted = entry.or_insert(Wanted { revision, secrets, warm: 0 });
                 wanted.warm = wanted.warm.max(1);

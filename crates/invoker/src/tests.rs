@@ -263,6 +263,14 @@ impl World {
         self.runtime.starts.lock().unwrap().len()
     }
 
+    /// Suspends the tenant of all, or lets it go on.
+    pub(crate) fn suspend(&self, suspended: bool) {
+        let mut view = View::clone(&self.view.load());
+        let tenant = TenantView { suspended, ..TenantView::default() };
+        view.tenants.insert(app().tenant, Arc::new(tenant));
+        self.view.store(Arc::new(view));
+    }
+
     pub(crate) fn show(&self, live: Vec<(u32, Arc<ReleaseView>)>, generation: u64) {
         let app_view = AppView { key: app(), live, secrets: secrets(generation) };
         let mut view = View::default();

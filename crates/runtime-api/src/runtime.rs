@@ -183,7 +183,7 @@ pub trait Instance: Send + Sync {
 pub struct Keep {
     /// So many environments wait, or run, at the least.
     pub warm: u32,
-    /// Memory is short: what waits beside them is ended soon.
+    /// Memory is short: what waits beside them is ended soon, and none is started to wait.
     pub short: bool,
 }
 

@@ -150,13 +150,16 @@ impl Pool {
         self.top_up(&mut state);
     }
 
-    /// Starts what should wait and is not there.
+    /// Starts what should wait and is not there: as many at once as there are processors, and none where memory is
+    /// short, for a manifest may ask for more than the machine has.
     fn top_up(self: &Arc<Self>, state: &mut State) {
         let resting = |(pause, since): (Duration, Instant)| since.elapsed() < pause;
-        if state.failed.is_some_and(resting) {
+        if state.keep.short || state.failed.is_some_and(resting) {
             return;
         }
-        while state.members.len() + state.starting < state.keep.warm as usize {
+        while state.members.len() + state.starting < state.keep.warm as usize
+            && state.starting < state.cores
+        {
             self.start_for(state, false);
         }
     }
@@ -259,6 +262,7 @@ impl Pool {
                     let (process, since) = (Arc::new(process), Instant::now());
                     state.members.push(Member { process, running: 0, since, fresh });
                     state.serve(&pool);
+                    pool.top_up(&mut state);
                 }
                 Err(fault) => {
                     let pause =

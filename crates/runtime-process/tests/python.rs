@@ -207,4 +207,13 @@ def handler(event, context):
     assert!(first.contains(&answer), "{answer} is one of {first:?}");
     function.event(&instance, "{\"end\": 1}").await.unwrap_err();
     assert_eq!(loaded(3).await.len(), 3, "another takes its place before anybody calls");
+    instance.clone().keep(Keep { warm: 8, short: false }).await;
+    assert_eq!(loaded(9).await.len(), 9, "a few at a time, all come");
+    // What is short is for what runs: those that end are not replaced, but for a call.
+    instance.clone().keep(Keep { warm: 8, short: true }).await;
+    for _ in 0..8 {
+        function.event(&instance, "{\"end\": 1}").await.unwrap_err();
+    }
+    let answer = function.event(&instance, "{}").await.unwrap();
+    assert_eq!(loaded(10).await[9..], [answer]);
 }

@@ -102,6 +102,11 @@ async fn a_function_that_starts_slowly_is_ready_when_its_next_call_is_likely() {
     assert_eq!(look(&world).await, []);
     world.host.short.store(false, Ordering::SeqCst);
     assert_eq!(look(&world).await, [ready]);
+    // Whoever is suspended has nothing that waits.
+    world.suspend(true);
+    assert_eq!(look(&world).await, [NONE]);
+    world.suspend(false);
+    assert_eq!(look(&world).await, [ready]);
     // Nobody called: it is not likely any more.
     world.host.later_us.fetch_add(3600 * 1_000_000, Ordering::SeqCst);
     assert_eq!(look(&world).await, [NONE]);
