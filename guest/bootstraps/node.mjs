@@ -13,7 +13,7 @@ import { format, inspect } from "node:util";
 import { incoming, install, outgoing } from "./light.mjs";
 
 const LOAD = 1, CALL = 2, DATA = 3, END = 4, CREDIT = 5, EVENT = 6, ABORT = 7;
-const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25, ANSWER = 28;
+const READY = 16, REFUSED = 17, HEAD = 18, PIECE = 19, FINISH = 20, RESULT = 21, FAULT = 22, LOG = 23, DONE = 24, TAKEN = 25, ANSWER = 28, BOOTED = 29;
 
 const LONGEST = 6 << 20; // of a result, in bytes
 const SMALL = 256 << 10; // characters or bytes of a body that is sent with its head
@@ -514,3 +514,4 @@ socket.on("data", (data) => {
 });
 socket.on("error", () => process.exit(0));
 socket.on("close", () => process.exit(0));
+send(BOOTED, 0);

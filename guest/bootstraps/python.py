@@ -5,28 +5,27 @@ A frame is: length of the rest (4 bytes, little-endian), kind (1 byte), number o
 payload. The host has the same table in crates/runtime-process/src/frames.rs.
 """
 
-import decimal
+# A boot takes as long as these take to load: what few functions need is loaded when one does.
 import importlib
-import inspect
 import io
 import json
 import logging
 import os
 import resource
-import socket
 import struct
 import sys
 import time
 import traceback
+import types
 
 LOAD, EVENT, FORK = 1, 6, 8
-READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN = 16, 17, 21, 22, 23, 24, 26, 27
+READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN, BOOTED = 16, 17, 21, 22, 23, 24, 26, 27, 29
 
 HEAD = struct.Struct("<IBI")
 COST = struct.Struct("<QQ")
 LONGEST = 6 << 20  # of a result, in bytes
-host = socket.socket(fileno=3)
-ear = host.makefile("rb")
+HOST = 3
+ear = open(HOST, "rb", closefd=False)
 current = 0
 
 
@@ -38,8 +37,13 @@ def frame_json(kind, call, value):
     return frame(kind, call, json.dumps(value).encode())
 
 
+def tell(frames):
+    while frames := frames[os.write(HOST, frames) :]:
+        pass
+
+
 def log(level, text):
-    host.sendall(frame(LOG, current, b"%d" % level + text.encode("utf-8", "replace")))
+    tell(frame(LOG, current, b"%d" % level + text.encode("utf-8", "replace")))
 
 
 def receive():
@@ -136,7 +140,7 @@ def load(wanted):
         found = getattr(module, name, None)
         if callable(found):
             return found
-    exported = [name for name, value in vars(module).items() if inspect.isfunction(value) and not name.startswith("_")]
+    exported = [name for name, value in vars(module).items() if isinstance(value, types.FunctionType) and not name.startswith("_")]
     raise AttributeError(
         f"{entry} has no function {' or '.join(names)} (it has {', '.join(exported) or 'none'}): "
         "write `def handler(event, context):`"
@@ -166,7 +170,8 @@ def peak():
 
 def encode(value):
     """What JSON has no word for, as Lambda's own runtime writes it."""
-    if isinstance(value, decimal.Decimal):
+    decimal = getattr(sys.modules.get("decimal"), "Decimal", None)
+    if decimal and isinstance(value, decimal):
         return float(value)
     raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
@@ -198,12 +203,15 @@ def serve(handler, call, payload):
     sys.stdout.end()
     sys.stderr.end()
     cost = COST.pack(max(0, int((used() - before) * 1e6)), peak())
-    host.sendall(answer + frame(DONE, call, cost))
+    tell(answer + frame(DONE, call, cost))
 
 
 def seal():
     """Lets no fork look into this process, which stays, or into another."""
     import ctypes
+
+    # For later: a function may have a file of that name.
+    import socket  # noqa: F401
 
     PR_SET_DUMPABLE = 4
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
@@ -213,6 +221,9 @@ def seal():
 def fork_for_each_call(handler):
     """Forks whenever the host sends a socket; the fork runs the call that comes over it."""
     global current, ear
+    import socket
+
+    host = socket.socket(fileno=HOST)
     while True:
         head, descriptors, _, _ = socket.recv_fds(host, HEAD.size, 1)
         if len(head) < HEAD.size or not descriptors:
@@ -221,17 +232,17 @@ def fork_for_each_call(handler):
         pid = os.fork()
         if pid == 0:
             # In its place, so that this process's own is out of reach.
-            os.dup2(descriptors[0], host.fileno())
+            os.dup2(descriptors[0], HOST)
             os.close(descriptors[0])
-            ear = host.makefile("rb")
+            ear = open(HOST, "rb", closefd=False)
             kind, current, payload = receive()
             if kind == EVENT:
-                host.sendall(frame(BEGUN, current))
+                tell(frame(BEGUN, current))
                 serve(handler, current, payload)
             raise SystemExit(0)
         os.close(descriptors[0])
         _, status = os.waitpid(pid, 0)
-        host.sendall(frame(ENDED, number, struct.pack("<i", os.waitstatus_to_exitcode(status))))
+        tell(frame(ENDED, number, struct.pack("<i", os.waitstatus_to_exitcode(status))))
 
 
 def main():
@@ -239,6 +250,7 @@ def main():
     sys.stdout, sys.stderr = Lines(1), Lines(3)
     logging.getLogger().addHandler(Records())
     sys.argv = [""]
+    tell(frame(BOOTED, 0))
     handler = None
     while True:
         kind, call, payload = receive()
@@ -248,11 +260,11 @@ def main():
                 if wanted["zygote"]:
                     seal()
                 handler = load(wanted)
-                host.sendall(frame_json(READY, 0, {"style": "event"}))
+                tell(frame_json(READY, 0, {"style": "event"}))
             except SystemExit:
                 raise
             except BaseException as error:  # noqa: B036
-                host.sendall(frame_json(REFUSED, 0, described(error)))
+                tell(frame_json(REFUSED, 0, described(error)))
                 continue
             if wanted["zygote"]:
                 fork_for_each_call(handler)

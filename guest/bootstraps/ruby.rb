@@ -9,7 +9,7 @@ require "socket"
 
 module Mayfly
   LOAD, EVENT, FORK = 1, 6, 8
-  READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN = 16, 17, 21, 22, 23, 24, 26, 27
+  READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN, BOOTED = 16, 17, 21, 22, 23, 24, 26, 27, 29
   # The system call prctl and its word for hiding a process's memory.
   PRCTL = RUBY_PLATFORM.start_with?("aarch64") ? 167 : 157
   PR_SET_DUMPABLE = 4
@@ -248,6 +248,7 @@ module Mayfly
       $stdout = Lines.new(1, 1)
       $stderr = Lines.new(2, 3)
       HOST.sync = true
+      HOST.write(frame(BOOTED, 0))
       handler = nil
       loop do
         kind, call, payload = receive

@@ -63,6 +63,8 @@ pub(crate) enum Kind {
     Begun = 27,
     /// From it: the whole answer to a request, and the call has ended: [`answer`].
     Answer = 28,
+    /// From it: it has booted and waits for what to load.
+    Booted = 29,
 }
 
 impl Kind {
@@ -81,6 +83,7 @@ impl Kind {
             26 => Self::Ended,
             27 => Self::Begun,
             28 => Self::Answer,
+            29 => Self::Booted,
             _ => return None,
         })
     }

@@ -5,6 +5,7 @@
 //! of the same function; with `isolation = "invocation"` it ends instead.
 
 mod api;
+mod boots;
 mod door;
 mod exchange;
 mod fault;
@@ -20,5 +21,6 @@ mod sandboxed;
 mod stem;
 mod zygote;
 
+pub use boots::Boots;
 pub use language::{Interpreter, LanguageError};
 pub use runtime::{Options, ProcessRuntime, Unheld};

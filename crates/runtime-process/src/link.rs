@@ -109,6 +109,23 @@ impl Unloaded {
         Ok(Self { stream: UnixStream::from_std(socket)?, incoming })
     }
 
+    /// Waits until it has booted; false if it ended before.
+    pub(crate) async fn booted(&mut self) -> io::Result<bool> {
+        loop {
+            match frames::take(&mut self.incoming)? {
+                Some(frame) if frame.kind == Kind::Booted => return Ok(true),
+                Some(frame) => {
+                    let why = format!("it said {:?} before it had booted", frame.kind);
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+                }
+                None => {}
+            }
+            if !self.hears().await? {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Has it load a function.
     pub(crate) async fn load(
         &mut self,
@@ -133,11 +150,17 @@ impl Unloaded {
                     }
                 }
             }
-            match self.stream.read_buf(&mut self.incoming).await {
-                Ok(0) => return Ok(None),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-                read => read?,
-            };
+            if !self.hears().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Waits for more of what it says; false if it has ended.
+    async fn hears(&mut self) -> io::Result<bool> {
+        match self.stream.read_buf(&mut self.incoming).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
+            read => Ok(read? > 0),
         }
     }
 

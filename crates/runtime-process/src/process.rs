@@ -75,16 +75,17 @@ enum Channel {
 }
 
 impl Process {
-    /// Makes a sandbox, and has the program in it load the function.
-    pub(crate) async fn start(start: Start<'_>, deadline: Instant) -> Result<Self, StartError> {
+    /// Makes a sandbox, and has the program in it load the function, which may take so long.
+    pub(crate) async fn start(start: Start<'_>, loading: Duration) -> Result<Self, StartError> {
         let began = Instant::now();
-        let starting = async {
-            match start.kind {
-                Kind::Language(stems) => Self::of_language(&start, stems).await,
-                Kind::Provided => Self::provided(&start).await,
+        let process = match start.kind {
+            Kind::Language(stems) => {
+                // It may have to wait for its turn.
+                let stem = stems.take(start.code, start.config, &start.way).await?;
+                tokio::time::timeout(loading, Self::of_language(&start, stems, stem)).await
             }
+            Kind::Provided => tokio::time::timeout(loading, Self::provided(&start)).await,
         };
-        let process = tokio::time::timeout_at(deadline.into(), starting).await;
         let process = process.map_err(|_| StartError::Late)??;
         Ok(Self {
             sandbox: process.sandbox,
@@ -98,9 +99,13 @@ impl Process {
         })
     }
 
-    async fn of_language(start: &Start<'_>, stems: &Arc<Stems>) -> Result<Loaded, StartError> {
+    async fn of_language(
+        start: &Start<'_>,
+        stems: &Stems,
+        stem: Stem,
+    ) -> Result<Loaded, StartError> {
         let config = start.config;
-        let Stem { bare, mut unloaded } = stems.take(start.code, config, &start.way).await?;
+        let Stem { bare, mut unloaded } = stem;
         let mut made = bare.of(start.way.clone(), &start.log)?;
         let handler = config.handler.as_deref().unwrap_or_default();
         let zygote = config.isolation == Isolation::Invocation && stems.language.forks();

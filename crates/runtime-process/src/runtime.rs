@@ -19,6 +19,7 @@ use mayfly_types::{
 };
 use tokio::sync::OnceCell;
 
+use crate::boots::Boots;
 use crate::door::{MOST_PORTS, Way};
 use crate::exchange::Exchange;
 use crate::fault;
@@ -47,6 +48,8 @@ pub struct Options {
     pub interpreter: Interpreter,
     /// Where bootstraps are written; anything in it may be deleted while no node runs.
     pub bootstraps: PathBuf,
+    /// The turns of interpreters to boot, of all runtimes of a node.
+    pub boots: Boots,
     /// Most interpreters that are booted before they are needed.
     pub stems: usize,
     /// Who may be called outside.
@@ -96,6 +99,7 @@ impl Shared {
             let (at, bootstraps) =
                 (self.options.interpreter.clone(), self.options.bootstraps.clone());
             let spawner = self.options.spawner.clone();
+            let boots = self.options.boots.clone();
             // A reduced sandbox sees no more files later.
             let most = if spawner.reduced().is_some() { 0 } else { self.options.stems };
             let silent = move |error: String| LanguageError::Silent(kind.as_str(), error);
@@ -103,7 +107,7 @@ impl Shared {
                 let language = Language::find(kind, &at)?;
                 let installed = language.install(&bootstraps);
                 installed.map_err(|error| silent(format!("write its bootstrap: {error}")))?;
-                Ok(Kind::Language(Stems::new(spawner, language, bootstraps, most)))
+                Ok(Kind::Language(Stems::new(spawner, language, bootstraps, boots, most)))
             });
             found.await.unwrap_or_else(|error| Err(silent(error.to_string())))
         };
@@ -230,7 +234,7 @@ impl Runtime for ProcessRuntime {
             log: Log(lines.clone()),
             way: shared.way(&config).map_err(PrepareError::Platform)?,
         };
-        let started = Process::start(start, Instant::now() + LOADING).await;
+        let started = Process::start(start, LOADING).await;
         let take = || std::mem::take(&mut *lines.0.lock().unwrap_or_else(|e| e.into_inner()));
         let process = started.map_err(|error| refused(error, &config, &take()))?;
         if process.style == HandlerStyle::Event && config.concurrency_per_instance > Some(1) {
@@ -370,7 +374,7 @@ impl Starts for Starting {
                     log: self.log.clone(),
                     way: self.way.clone(),
                 };
-                let started = Process::start(start, Instant::now() + LOADING).await;
+                let started = Process::start(start, LOADING).await;
                 started.map_err(|error| of_start(&error))
             }
         };

@@ -10,15 +10,18 @@ use std::time::{Duration, Instant};
 use mayfly_sandbox::{Limits, Listen, Network, Spawner};
 use mayfly_types::{ByteSize, FunctionConfig};
 
+use crate::boots::Boots;
 use crate::door::{Way, usual_sockets};
 use crate::language::Language;
 use crate::link::Unloaded;
-use crate::sandboxed::{Bare, Program, StartError, base_environment, limits, task};
+use crate::sandboxed::{Bare, Program, StartError, base_environment, ended_early, limits, task};
 
 /// What a stem may have until it is a function's.
 const MEMORY: ByteSize = ByteSize::mb(128);
 /// How long what was asked for of late says what will be.
 const LATELY: Duration = Duration::from_secs(10);
+/// How long an interpreter may take to boot.
+const LONGEST: Duration = Duration::from_secs(10);
 /// How long after a stem was taken the next is made.
 const AFTER: Duration = Duration::from_millis(50);
 /// Names of variables that interpreters and libraries read when they start.
@@ -33,6 +36,7 @@ pub(crate) struct Stems {
     pub(crate) language: Language,
     /// Where bootstraps lie.
     pub(crate) bootstraps: PathBuf,
+    boots: Boots,
     /// So many at most; none with zero.
     most: usize,
     state: Mutex<State>,
@@ -57,9 +61,10 @@ impl Stems {
         spawner: Spawner,
         language: Language,
         bootstraps: PathBuf,
+        boots: Boots,
         most: usize,
     ) -> Arc<Self> {
-        Arc::new(Self { spawner, language, bootstraps, most, state: Mutex::default() })
+        Arc::new(Self { spawner, language, bootstraps, boots, most, state: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,10 +114,24 @@ impl Stems {
         let memory = MEMORY.as_bytes();
         let limits = Limits { memory, cpu: 1.0, pids: 256, files: 1024, tmp: memory };
         let sockets = (usual_sockets(), Network::Caught);
-        self.boot(Vec::new(), sockets, limits, None).await
+        self.boots.turn().await.holds(self.booted(sockets, limits)).await
     }
 
-    async fn boot(
+    async fn booted(
+        &self,
+        sockets: (Vec<Listen>, Network),
+        limits: Limits,
+    ) -> Result<Stem, StartError> {
+        let mut stem = self.begin(Vec::new(), sockets, limits, None).await?;
+        let booted = tokio::time::timeout(LONGEST, stem.unloaded.booted()).await;
+        match booted.map_err(|_| StartError::Late)?? {
+            true => Ok(stem),
+            false => Err(ended_early(&stem.bare.sandbox).await),
+        }
+    }
+
+    /// Makes a sandbox, in which the interpreter begins to boot.
+    async fn begin(
         &self,
         early: Vec<(String, String)>,
         (listen, network): (Vec<Listen>, Network),
@@ -150,22 +169,39 @@ impl Stems {
             config.env.iter().filter(|(name, _)| EARLY.iter().any(|begin| name.starts_with(begin)));
         let early: Vec<_> = early.map(|(name, value)| (name.clone(), value.clone())).collect();
         let listen = way.listen();
-        let usual = listen == usual_sockets() && way.network() == Network::Caught;
-        if early.is_empty() && usual {
-            let stem = {
-                let mut state = self.lock();
-                state.taken.push_back(Instant::now());
-                state.ready.pop_front()
-            };
+        let usual =
+            early.is_empty() && listen == usual_sockets() && way.network() == Network::Caught;
+        if usual {
+            self.lock().taken.push_back(Instant::now());
             self.grow_later();
-            if let Some(stem) = stem {
-                match stem.bare.sandbox.extend(limits(config), vec![task(code)]).await {
-                    Ok(()) => return Ok(stem),
-                    // It has ended meanwhile, or the limits are too narrow for what it has already.
-                    Err(error) => tracing::debug!(%error, "give a stem to a function"),
-                }
+            if let Some(stem) = self.ready(code, config).await {
+                return Ok(stem);
             }
         }
-        self.boot(early, (listen, way.network()), limits(config), Some(code)).await
+        let turn = self.boots.turn().await;
+        // One may have booted meanwhile.
+        if usual && let Some(stem) = self.ready(code, config).await {
+            return Ok(stem);
+        }
+        let boot = async {
+            let mut stem =
+                self.begin(early, (listen, way.network()), limits(config), Some(code)).await?;
+            // One that ends or hangs before is found out when it is to load: then its output is looked at.
+            let _ = tokio::time::timeout(LONGEST, stem.unloaded.booted()).await;
+            Ok(stem)
+        };
+        turn.holds(boot).await
+    }
+
+    /// One that has booted, with a function's code in it.
+    async fn ready(&self, code: &std::path::Path, config: &FunctionConfig) -> Option<Stem> {
+        loop {
+            let stem = self.lock().ready.pop_front()?;
+            match stem.bare.sandbox.extend(limits(config), vec![task(code)]).await {
+                Ok(()) => return Some(stem),
+                // It has ended meanwhile, or the limits are too narrow for what it has already.
+                Err(error) => tracing::debug!(%error, "give a stem to a function"),
+            }
+        }
     }
 }

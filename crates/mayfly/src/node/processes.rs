@@ -11,7 +11,7 @@ use mayfly_egress::Egress;
 use mayfly_runtime_api::{
     CodeStore, Diagnostic, Instance, PrepareError, PrepareRequest, Prepared, Runtime, StartRequest,
 };
-use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
+use mayfly_runtime_process::{Boots, Interpreter, Options, ProcessRuntime, Unheld};
 use mayfly_sandbox::{SpawnError, Spawner, SpawnerOptions, Starter};
 use mayfly_state_embedded::DataDir;
 use mayfly_types::{Digest, Fault, FaultCode, RuntimeKind};
@@ -61,6 +61,7 @@ pub(super) async fn start(
     let path = std::env::var_os("PATH").unwrap_or_default();
     let named = &config.runtimes;
     let idle = config.limits.keep_alive.map_or(IDLE, |span| span.as_duration());
+    let boots = Boots::new(std::thread::available_parallelism().map_or(1, usize::from));
     let runtime = |kind| {
         let program = match kind {
             RuntimeKind::Nodejs => &named.nodejs,
@@ -73,6 +74,7 @@ pub(super) async fn start(
             kind,
             interpreter: Interpreter { program: program.clone(), path: path.clone() },
             bootstraps: data.cache().join("bootstraps"),
+            boots: boots.clone(),
             stems: named.stems.unwrap_or(STEMS),
             egress: egress.clone(),
             code: code.clone(),

@@ -14,7 +14,7 @@ use mayfly_runtime_api::{
     Body, Call, CodeStore, EventRequest, Failure, HttpRequest, Instance, LogLevel, LogSink,
     OpenSecrets, Payload, PrepareError, PrepareRequest, Reply, ReplyBody, Runtime, StartRequest,
 };
-use mayfly_runtime_process::{Interpreter, Options, ProcessRuntime, Unheld};
+use mayfly_runtime_process::{Boots, Interpreter, Options, ProcessRuntime, Unheld};
 use mayfly_sandbox::{CgroupKind, Spawner, SpawnerOptions, Starter};
 use mayfly_types::{
     AppKey, AsyncConfig, ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle,
@@ -108,6 +108,7 @@ pub(crate) async fn function_of(
         kind,
         interpreter: Interpreter::in_path(std::env::var_os("PATH").unwrap()),
         bootstraps: directory.path().join("bootstraps"),
+        boots: Boots::new(2),
         stems: 4,
         egress: Egress::new(
             OperatorRules { allow: vec!["127.0.0.0/8".parse().unwrap()], deny_addrs: Vec::new() },

@@ -1,5 +1,6 @@
 //! `trace`: many functions that are called as those of a public cloud are: few often, most seldom, for very different times.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -11,42 +12,55 @@ use super::memory_use::MemoryUse;
 use super::node::Node;
 use super::open::{self, Due, Told};
 use super::report::{Goal, Report};
-use super::{Bench, Settings, stats};
+use super::{Bench, Settings, cores, stats};
 
 pub(super) const BENCH: Bench =
     Bench { name: "trace", title: "Functions that are called as those of a public cloud are", run };
 
-/// Time is this much shorter than in the cloud: durations, pauses and how long processes are kept.
-const SHORTER: f64 = 20.0;
-/// How long processes wait for a call, as in the cloud: ours and the yardstick, in seconds.
-const OURS: f64 = 60.0;
-const FIXED: f64 = 600.0;
+/// How long processes wait for a call: by themselves and the yardstick, in seconds.
+const OURS: u64 = 60;
+const FIXED: u64 = 600;
 /// How long functions run: the logarithm of seconds has this mean and deviation (Azure, 2019: "Serverless in the Wild",
 /// section 3.5), but none runs longer than the most.
 const MEAN: f64 = -0.38;
 const DEVIATION: f64 = 2.36;
-const MOST: f64 = 60.0;
-const FUNCTIONS: usize = 60;
+const MOST: f64 = 30.0;
+const FUNCTIONS: usize = 200;
 /// How many run at once on average, and how many may.
-const RUNNING: f64 = 16.0;
-const PLACES: u32 = 32;
+const RUNNING: f64 = 64.0;
+const PLACES: u32 = 128;
+/// Until as many run as on average; what begins in it is not counted.
+const FILLED: Duration = Duration::from_secs(40);
 /// The most that the slowest of a hundred may be slowed down.
 const SLOWED: f64 = 1.2;
+/// What runs for less, in seconds, is called again to know how long it takes alone.
+const SHORT: f64 = 0.1;
+/// Debian's interpreter, where it is: others may load more than the function's own code.
+const PYTHON: &str = "/usr/bin/python3";
 
-/// Waits for as long as it is told, as functions that call others do, and computes a little.
-const SOURCE: &str = "import time\n\ndef handler(event, context):\n    time.sleep(float(event['rawPath'].split('/')[1]))\n    \
-                      return 'slept'\n";
+/// Functions that wait for as long as they are told, as those do that call others.
+const OF_PYTHON: &str = "import time\n\ndef handler(event, context):\n    time.sleep(float(event['rawPath'].split('/')[1]))\n    \
+                         return 'slept'\n";
+const OF_JS: &str = "export default {\n  async fetch(request) {\n    const seconds = Number(new URL(request.url).pathname.slice(1));\n    \
+                     await new Promise((done) => setTimeout(done, seconds * 1000));\n    return new Response('slept');\n  },\n};\n";
 
 fn run(settings: &Settings) -> anyhow::Result<Report> {
     let mut report = Report::new(settings);
     let functions = settings.amount(FUNCTIONS, 3);
-    let length = Duration::from_secs(settings.seconds * settings.amount(15, 1));
+    let filled = settings.amount(FILLED, Duration::ZERO);
+    let length = filled + Duration::from_secs(settings.seconds * settings.amount(30, 1));
     let calls = calls(functions, length, settings.amount(RUNNING, 1.0));
+    let sides = [
+        Side { name: "js", runtime: "js", keep: OURS },
+        Side { name: "python", runtime: "python", keep: OURS },
+        Side { name: "python, kept for ten minutes", runtime: "python", keep: FIXED },
+    ];
     let mut results = Vec::new();
-    for (name, keep) in [("ours", OURS), ("fixed", FIXED)] {
-        let replayed = replay(settings, name, keep / SHORTER, functions, &calls, length)?;
+    for side in &sides {
+        let replayed = replay(settings, side, functions, &calls, filled)?;
         println!(
-            "    {name}: {} calls, slowdown p50 {:.2}, p99 {:.2}; {} refused; {:.0} MB s",
+            "    {}: {} calls, slowdown p50 {:.2}, p99 {:.2}; {} refused; {:.0} MB s",
+            side.name,
             replayed.slowdowns.len(),
             stats::percentile(&replayed.slowdowns, 50.0),
             stats::percentile(&replayed.slowdowns, 99.0),
@@ -55,32 +69,44 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
         );
         results.push(replayed);
     }
-    let [ours, fixed] = &results[..] else { unreachable!("there are two") };
-    let slowed = stats::percentile(&ours.slowdowns, 99.0);
-    report.finding("slowdown, p99", Some(slowed), "x", Some(Goal::AtMost(SLOWED)));
-    report.finding("refused", Some(ours.refused as f64), "calls", Some(Goal::AtMost(0.0)));
-    let memory = ours.memory / fixed.memory;
-    report.finding("memory seconds, ours / kept for ten minutes", Some(memory), "x", None);
-    for (name, of) in [("ours", ours), ("kept for ten minutes", fixed)] {
+    let fixed = results[2].memory;
+    for (side, of) in sides.iter().zip(&results) {
+        let goal = |goal| (side.keep != FIXED).then_some(Goal::AtMost(goal));
+        let slowed = stats::percentile(&of.slowdowns, 99.0);
+        report.finding(format!("slowdown, p99, {}", side.name), Some(slowed), "x", goal(SLOWED));
+        let refused = Some(of.refused as f64);
+        report.finding(format!("refused, {}", side.name), refused, "calls", goal(0.0));
         for parts in [50.0, 90.0, 99.0] {
             let value = stats::percentile(&of.slowdowns, parts);
-            report.samples(format!("{name}, slowdown, p{parts}"), "x", vec![value]);
+            report.samples(format!("{}, slowdown, p{parts}", side.name), "x", vec![value]);
         }
-        report.samples(format!("{name}, memory"), "MB s", vec![of.memory]);
+        report.samples(format!("{}, memory", side.name), "MB s", vec![of.memory]);
+    }
+    for (side, of) in sides.iter().zip(&results).take(2) {
+        let what = format!("memory seconds, {} / python kept for ten minutes", side.name);
+        report.finding(what, Some(of.memory / fixed), "x", None);
     }
     report.note(format!(
-        "{functions} `python` functions of one process each call, {} calls in {} s: a stand-in for the traces of Azure \
-         Functions, which cannot be had here, by their published distributions. Durations are log-normal, calls follow a \
-         power law, and all time is {SHORTER} times shorter, so that a minute here is {SHORTER} minutes there: {OURS} s and {FIXED} s \
-         of keeping a process are {} s and {} s. Functions wait for most of their time; {RUNNING} run at once on average, \
-         where {PLACES} may. Slowdown is the time of an answer over that of the same call to a process that is there on a node \
-         that does nothing else. Memory is that of the node and its sandboxes above an idle node's.",
+        "{functions} functions, {} calls in {} s: a stand-in for the traces of Azure Functions, which cannot be had here, by \
+         their published distributions: durations are log-normal, calls follow a power law. Functions wait for most of their \
+         time; {RUNNING} run at once on average, where {PLACES} may. `js` has a fresh VM for each call, `python` a process, \
+         which is kept for {OURS} s after its last call, or for {FIXED} s. Slowdown is the time of an answer over that of the \
+         same call to a function that is warm on a node that does nothing else; calls of the first {} s are not counted. \
+         Memory is that of the node and its sandboxes above an idle node's, until {OURS} s after the last call: what is kept \
+         for longer would still cost.",
         calls.len(),
         length.as_secs(),
-        OURS / SHORTER,
-        FIXED / SHORTER,
+        filled.as_secs(),
     ));
     Ok(report)
+}
+
+/// What calls are replayed on.
+struct Side {
+    name: &'static str,
+    runtime: &'static str,
+    /// How long a process is kept, in seconds.
+    keep: u64,
 }
 
 /// One call: which function, when, and for how long it runs.
@@ -99,46 +125,39 @@ struct Replayed {
 
 fn replay(
     settings: &Settings,
-    name: &str,
-    keep: f64,
+    side: &Side,
     functions: usize,
     calls: &[Call],
-    length: Duration,
+    filled: Duration,
 ) -> anyhow::Result<Replayed> {
-    let config = settings.work.join(format!("trace-{name}.toml"));
-    let text = format!(
-        "[limits]\nkeep_alive = \"{}ms\"\nnode_concurrency = {PLACES}\n",
-        (keep * 1e3) as u64
+    let config = settings.work.join("trace.toml");
+    let mut text = format!(
+        "[limits]\nkeep_alive = \"{}s\"\nnode_concurrency = {PLACES}\nfunction_concurrency = {PLACES}\n",
+        side.keep
     );
+    if Path::new(PYTHON).exists() {
+        text += &format!("[runtimes]\npython = \"{PYTHON}\"\n");
+    }
     std::fs::write(&config, text)?;
     let mut node = Node::start(settings, &["--config", &config.display().to_string()])?;
     let code = node.scratch()?;
-    std::fs::write(code.path().join("app.py"), SOURCE)?;
+    let (file, lines) = match side.runtime {
+        "js" => (code.path().join("app.js"), "timeout = \"60s\""),
+        _ => (code.path().join("app.py"), "timeout = \"60s\"\nhandler = \"app.handler\""),
+    };
+    std::fs::write(&file, if side.runtime == "js" { OF_JS } else { OF_PYTHON })?;
     for i in 0..functions {
-        node.deploy_path(&app(i), code.path(), "handler = \"app.handler\"")?;
+        node.deploy_path(&app(i), &file, lines)?;
     }
-    // What a call takes besides, where its process is there.
-    let mut client = node.client(&app(0));
-    let mut besides = Vec::new();
-    for _ in 0..settings.amount(50, 3) {
-        let began = Instant::now();
-        ensure!(client.get("/0")?.status == 200, "a call fails");
-        besides.push(began.elapsed().as_secs_f64());
-    }
-    let besides = stats::median(&besides);
-    drop(client);
-    thread::sleep(
-        Duration::from_secs_f64(keep) + settings.amount(Duration::from_secs(2), Duration::ZERO),
-    );
-
     let idle = MemoryUse::of(node.pid())?.total;
     let over = Arc::new(AtomicBool::new(false));
     let watching = thread::spawn({
         let (over, pid) = (Arc::clone(&over), node.pid());
         move || {
+            let _pinned = cores::Pinned::to_load();
             let (mut sum, mut last) = (0.0, Instant::now());
             while !over.load(Ordering::Relaxed) {
-                thread::sleep(Duration::from_millis(500));
+                thread::sleep(Duration::from_secs(1));
                 // One that ends while it is looked at is not counted.
                 let used = MemoryUse::of(pid).map_or(0.0, |used| (used.total - idle).max(0.0));
                 sum += used * last.elapsed().as_secs_f64();
@@ -154,19 +173,44 @@ fn replay(
     };
     let told = open::send(node.address(), calls.iter().map(due).collect());
     // What is kept after the last call counts as well.
-    thread::sleep(settings.amount(Duration::from_secs_f64(keep).min(length), Duration::ZERO));
+    thread::sleep(settings.amount(Duration::from_secs(OURS), Duration::ZERO));
     over.store(true, Ordering::Relaxed);
     let memory = watching.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?;
     let told = told?;
     let wrong = told.iter().find(|told| !matches!(told.status, 200 | 429 | 503));
     ensure!(wrong.is_none(), "a call is answered {wrong:?}");
-    let slowdown = |told: &Told| {
-        let runs: f64 = told.path.trim_start_matches('/').parse().unwrap_or(0.0);
-        told.took.as_secs_f64() / (runs + besides)
+    let counted: Vec<&Told> = told.iter().filter(|told| told.at >= filled).collect();
+    let good: Vec<&Told> = counted.iter().copied().filter(|told| told.status == 200).collect();
+    let slowdowns = slowdowns(settings, &node, &good)?;
+    Ok(Replayed { refused: counted.len() - slowdowns.len(), slowdowns, memory })
+}
+
+/// How much longer each took than the same call to a warm function, when the node does nothing else.
+fn slowdowns(settings: &Settings, node: &Node, good: &[&Told]) -> anyhow::Result<Vec<f64>> {
+    let _pinned = cores::Pinned::to_load()?;
+    let mut client = node.client(&app(0));
+    let mut alone = |path: &str| -> anyhow::Result<f64> {
+        let began = Instant::now();
+        ensure!(client.get(path)?.status == 200, "a call fails");
+        Ok(began.elapsed().as_secs_f64())
     };
-    let good = told.iter().filter(|told| told.status == 200);
-    let slowdowns: Vec<f64> = good.map(slowdown).collect();
-    Ok(Replayed { refused: told.len() - slowdowns.len(), slowdowns, memory })
+    let mut at_once: Vec<f64> = Vec::new();
+    for _ in 0..settings.amount(50, 3) {
+        at_once.push(alone("/0")?);
+    }
+    let besides = stats::median(&at_once[at_once.len() / 2..]);
+    let mut slowdowns = Vec::new();
+    for told in good {
+        let runs: f64 = told.path.trim_start_matches('/').parse().unwrap_or(0.0);
+        let usual = if runs < SHORT {
+            let thrice = [alone(&told.path)?, alone(&told.path)?, alone(&told.path)?];
+            stats::median(&thrice)
+        } else {
+            runs + besides
+        };
+        slowdowns.push(told.took.as_secs_f64() / usual);
+    }
+    Ok(slowdowns)
 }
 
 fn app(number: usize) -> String {
@@ -180,9 +224,9 @@ fn calls(functions: usize, length: Duration, running: f64) -> Vec<Call> {
     // Each function has its own usual time, and its calls differ from it by less.
     let usual: Vec<f64> = (0..functions).map(|_| MEAN + DEVIATION * random.normal()).collect();
     let runs =
-        |usual: f64, random: &mut Random| (usual + 0.3 * random.normal()).exp().min(MOST) / SHORTER;
+        |usual: f64, random: &mut Random| (usual + 0.3 * random.normal()).exp().min(MOST);
     let weights: Vec<f64> = (1..=functions).map(|rank| 1.0 / (rank as f64).powf(1.5)).collect();
-    let mean = |i: usize| usual[i].exp().min(MOST) / SHORTER;
+    let mean = |i: usize| usual[i].exp().min(MOST);
     let load: f64 = (0..functions).map(|i| weights[i] * mean(i)).sum();
     for i in 0..functions {
         let rate = weights[i] * running / load;
