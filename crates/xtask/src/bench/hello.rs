@@ -103,7 +103,12 @@ pub(super) fn compete<const N: usize>(
 /// Loads each contender in turn, as often as there are rounds.
 pub(super) fn take_turns(settings: &Settings, contenders: &mut [Contender]) -> anyhow::Result<()> {
     for round in 1..=settings.rounds {
-        for contender in contenders.iter_mut() {
+        // Back and forth, so that nobody is always the first.
+        let mut turns: Vec<&mut Contender> = contenders.iter_mut().collect();
+        if round % 2 == 0 {
+            turns.reverse();
+        }
+        for contender in turns {
             let load = Load::new(settings, contender.address, contender.app);
             let sample = match settings.extent {
                 Extent::Whole => {

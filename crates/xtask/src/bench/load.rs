@@ -73,11 +73,14 @@ struct Summary {
 
 /// Compiles what keeps wrk awake.
 pub(super) fn prepare(work: &Path) -> anyhow::Result<()> {
+    shell::run(&mut library(&root().join("bench/awake.c"), &work.join(AWAKE)))
+}
+
+/// What compiles a library that is loaded in front of others.
+pub(super) fn library(source: &Path, to: &Path) -> Command {
     let mut cc = Command::new("cc");
-    cc.args(["-O2", "-shared", "-fPIC", "-o"])
-        .arg(work.join(AWAKE))
-        .arg(root().join("bench/awake.c"));
-    shell::run(&mut cc)
+    cc.args(["-O2", "-shared", "-fPIC", "-o"]).arg(to).arg(source);
+    cc
 }
 
 impl<'a> Load<'a> {

@@ -61,7 +61,8 @@ impl Node {
         arguments.extend(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         arguments.extend(flags);
         let log = settings.work.join("mayfly.log");
-        let (server, said) = Server::start(&settings.mayfly, &arguments, &log)?;
+        let (server, said) =
+            Server::start_with(&settings.mayfly, &arguments, &log, settings.library.as_deref())?;
         let admin = said.iter().find(|(name, _)| name == "admin");
         let admin_address = address(&admin.context("a node says where its admin API is")?.1)?;
         let token =

@@ -35,7 +35,17 @@ impl Server {
         arguments: &[&str],
         log: &Path,
     ) -> anyhow::Result<(Self, Vec<(String, String)>)> {
-        let mut server = Self::spawn(program, arguments, log)?;
+        Self::start_with(program, arguments, log, None)
+    }
+
+    /// The same, with a library that is loaded in front of others.
+    pub(super) fn start_with(
+        program: &Path,
+        arguments: &[&str],
+        log: &Path,
+        library: Option<&Path>,
+    ) -> anyhow::Result<(Self, Vec<(String, String)>)> {
+        let mut server = Self::spawn(program, arguments, log, library)?;
         let mut said = Vec::new();
         loop {
             let line = server.lines.recv_timeout(START).map_err(|_| server.silent())?;
@@ -57,7 +67,7 @@ impl Server {
         let free = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let arguments = arguments(free);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut server = Self::spawn(program, &arguments, log)?;
+        let mut server = Self::spawn(program, &arguments, log, None)?;
         server.address = free;
         let began = Instant::now();
         while Client::new(free, &[("host", "localhost")]).get("/ready").is_err() {
@@ -73,13 +83,19 @@ impl Server {
         self.child.id()
     }
 
-    fn spawn(program: &Path, arguments: &[&str], log: &Path) -> anyhow::Result<Self> {
+    fn spawn(
+        program: &Path,
+        arguments: &[&str],
+        log: &Path,
+        library: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let mut child = Command::new("taskset")
             .args(["--cpu-list", &cores::server().to_string()])
             .arg(program)
             .args(arguments)
             // Else the log of one that does not start ends with where, and not with why.
             .env("RUST_BACKTRACE", "0")
+            .envs(library.map(|library| ("LD_PRELOAD", library)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(log).with_context(|| format!("create {}", log.display()))?)

@@ -22,6 +22,8 @@ pub(super) struct Settings {
     pub(super) soak: Duration,
     /// The binary that is measured.
     pub(super) mayfly: PathBuf,
+    /// What is loaded into it in front of other libraries.
+    pub(super) library: Option<PathBuf>,
     /// The yardstick *bare*.
     pub(super) bare: PathBuf,
     /// A directory for programs and logs that stay.
@@ -77,6 +79,7 @@ impl Settings {
             functions: 3,
             soak: Duration::from_secs(6),
             mayfly: programs.join("mayfly"),
+            library: None,
             bare: programs.join("bare-server"),
             work: work.canonicalize()?,
         })

@@ -223,8 +223,7 @@ fn calls(functions: usize, length: Duration, running: f64) -> Vec<Call> {
     let mut all = Vec::new();
     // Each function has its own usual time, and its calls differ from it by less.
     let usual: Vec<f64> = (0..functions).map(|_| MEAN + DEVIATION * random.normal()).collect();
-    let runs =
-        |usual: f64, random: &mut Random| (usual + 0.3 * random.normal()).exp().min(MOST);
+    let runs = |usual: f64, random: &mut Random| (usual + 0.3 * random.normal()).exp().min(MOST);
     let weights: Vec<f64> = (1..=functions).map(|rank| 1.0 / (rank as f64).powf(1.5)).collect();
     let mean = |i: usize| usual[i].exp().min(MOST);
     let load: f64 = (0..functions).map(|i| weights[i] * mean(i)).sum();
