@@ -230,6 +230,50 @@ async fn a_node_that_is_told_to_stop_finishes_the_request_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_under_way_at_a_deployment_end_with_the_code_that_they_began_with() {
+    let upstream = Upstream::start().await;
+    let node = node().config("[egress]\nallow = [\"127.0.0.0/8\"]\n").start().await;
+    let there = upstream.address();
+    let fetch = format!(
+        "export default {{ async fetch() {{
+           console.log('begun');
+           await (await fetch('http://{there}/gated')).text();
+           return new Response('old');
+         }} }}"
+    );
+    let python = format!(
+        "import urllib.request\ndef handler(event, context):\n    print('begun')\n    \
+         urllib.request.urlopen('http://{there}/gated').read()\n    return 'old'\n"
+    );
+    let new_python = "def handler(event, context):\n    return 'new'\n";
+    let new_fetch = "export default { fetch() { return new Response('new'); } }";
+    for (runtime, file, handler, old, new) in [
+        ("js", "code.js", "default", fetch.as_str(), new_fetch),
+        ("nodejs", "code.mjs", "default", &fetch, new_fetch),
+        ("python", "code.py", "handler", &python, new_python),
+    ] {
+        let manifest = format!(
+            "app = \"{runtime}\"\n[functions.f]\ncode = \".\"\nruntime = \"{runtime}\"\n\
+             handler = \"code.{handler}\"\negress = [\"{there}\"]\n"
+        );
+        let version = |source| App::new().file("mayfly.toml", &manifest).file(file, source);
+        node.deploy(&version(old)).await.unwrap_or_else(|error| panic!("{runtime}: {error}"));
+        let app = node.app(runtime);
+        let slow = tokio::spawn({
+            let app = app.clone();
+            async move { app.get("/").await }
+        });
+        node.logs(runtime).containing("begun").await;
+        node.deploy(&version(new)).await.unwrap_or_else(|error| panic!("{runtime}: {error}"));
+        assert_eq!(app.get("/").await.expect(200).text(), "new", "{runtime}");
+        assert!(!slow.is_finished(), "{runtime}");
+        upstream.open_gate();
+        assert_eq!(slow.await.unwrap().expect(200).text(), "old", "{runtime}");
+        assert_eq!(app.get("/").await.expect(200).text(), "new", "{runtime}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_told_to_stop_waits_for_what_goes_on_after_an_answer() {
     let upstream = Upstream::start().await;
     let mut node = node().config("[egress]\nallow = [\"127.0.0.0/8\"]\n").start().await;

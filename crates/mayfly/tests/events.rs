@@ -5,10 +5,9 @@
 mod common;
 
 use std::collections::HashMap;
-use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use common::{MAYFLY, serve};
+use common::{bootstrap, component, serve, with_bootstrap};
 use mayfly_testkit::{App, Node, RequestBody, within};
 use serde_json::{Value, json};
 
@@ -54,16 +53,7 @@ async fn node() -> Node {
 
 /// Runs the command line against the node; what it prints, if it ends well.
 fn mayfly(node: &Node, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(MAYFLY)
-        .args(arguments)
-        .env("MAYFLY_URL", format!("http://{}", node.admin().address()))
-        .env("MAYFLY_TOKEN", node.token())
-        .output()
-        .unwrap();
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
-    }
+    common::mayfly(node, node.token(), arguments)
 }
 
 /// The invocation once it has come to an end.
@@ -154,6 +144,71 @@ async fn a_function_of_requests_takes_events_as_requests() {
     };
     let tried = within("an attempt", tried).await;
     assert_eq!(tried["fault"]["message"], "the function answered with status 500");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_of_every_runtime_are_told_which_attempt_it_is() {
+    let node_js = "
+        export const handler = async (event, context) => {
+            if (context.attempt === 1) throw new Error('flaky');
+            return { attempt: context.attempt };
+        };";
+    let python = "
+def handler(event, context):
+    if context.attempt == 1:
+        raise ValueError('flaky')
+    return {'attempt': context.attempt}
+";
+    let ruby = "
+def handler(event:, context:)
+  raise 'flaky' if context.attempt == 1
+  { 'attempt' => context.attempt }
+end
+";
+    let provided = "attempt = int(heads['x-mayfly-attempt'])
+    where, answer = ('error', {'errorType': 'No', 'errorMessage': 'flaky'}) if attempt == 1 else ('response', {'attempt': attempt})";
+    let mut manifest = "app = \"tries\"\n".to_owned();
+    for (name, code, handler) in [
+        ("nodejs", "node.mjs", "node.handler"),
+        ("python", "python.py", "python.handler"),
+        ("fork", "python.py", "python.handler"),
+        ("ruby", "ruby.rb", "ruby.handler"),
+        ("provided", "program", "x"),
+        ("wasm", "wasm.wasm", ""),
+    ] {
+        manifest += &format!("[functions.{name}]\ncode = \"{code}\"\n");
+        match name {
+            "fork" => manifest += "isolation = \"invocation\"\nruntime = \"python\"\n",
+            name => manifest += &format!("runtime = \"{name}\"\n"),
+        }
+        if !handler.is_empty() {
+            manifest += &format!("handler = \"{handler}\"\n");
+        }
+        manifest += &format!("[functions.{name}.async]\nattempts = 2\nbackoff = \"1ms\"\n");
+    }
+    let app = App::new()
+        .file("mayfly.toml", manifest)
+        .file("node.mjs", node_js)
+        .file("python.py", python)
+        .file("ruby.rb", ruby)
+        .file("wasm.wasm", component("behaviours"));
+    let node = serve().await;
+    let app = with_bootstrap(app, &bootstrap(provided));
+    node.deploy(&app).await.unwrap_or_else(|error| panic!("{error}"));
+    for name in ["nodejs", "python", "fork", "ruby", "provided", "wasm"] {
+        let sent =
+            mayfly(&node, &["invoke", "--async", &format!("tries/{name}"), "--data", "\"flaky\""]);
+        let shown = ended(&node, sent.unwrap().trim()).await;
+        assert_eq!(shown["attempts"].as_array().unwrap().len(), 2, "{name}: {shown}");
+        let told = match name {
+            "wasm" => {
+                let body = shown["result"]["body"].as_str().unwrap();
+                serde_json::from_str::<Value>(body).unwrap()["attempt"].take()
+            }
+            _ => shown["result"]["attempt"].clone(),
+        };
+        assert_eq!(told.to_string().trim_matches('"'), "2", "{name}: {shown}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

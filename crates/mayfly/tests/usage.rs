@@ -4,25 +4,9 @@
 
 mod common;
 
-use std::process::Command;
-
-use common::{MAYFLY, node, serve};
+use common::{bootstrap, component, mayfly, node, serve, with_bootstrap};
 use mayfly_testkit::{App, Node, RequestBody, within};
 use serde_json::{Value, json};
-
-/// Runs the command line against the node; what it prints, if it ends well.
-fn mayfly(node: &Node, token: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(MAYFLY)
-        .args(arguments)
-        .env("MAYFLY_URL", format!("http://{}", node.admin().address()))
-        .env("MAYFLY_TOKEN", token)
-        .output()
-        .unwrap();
-    match output.status.success() {
-        true => Ok(String::from_utf8(output.stdout).unwrap()),
-        false => Err(String::from_utf8(output.stderr).unwrap()),
-    }
-}
 
 async fn used(node: &Node, query: &str) -> Value {
     node.command("GET", &format!("/v1/usage?{query}"), None).await.expect(200).json()
@@ -34,7 +18,7 @@ fn line<'a>(usage: &'a Value, function: &str) -> &'a Value {
     lines.iter().find(|line| line["function"] == function).unwrap_or(&Value::Null)
 }
 
-/// A function of each kind that answers with twice what it was sent; of `!` it fails.
+/// A function of each kind that answers with twice what it was sent (the component: with that); of `!` it fails.
 fn echoes() -> App {
     let mut manifest = "app = \"echoes\"\n".to_owned();
     let handlers = [
@@ -44,11 +28,19 @@ fn echoes() -> App {
         ("node-event", "node.mjs", "nodejs", "node.handler"),
         ("python", "python.py", "python", "python.handler"),
         ("ruby", "ruby.rb", "ruby", "ruby.handler"),
+        ("provided", "program", "provided", "x"),
+        ("wasm", "wasm.wasm", "wasm", ""),
     ];
     for (name, code, runtime, handler) in handlers {
-        manifest += &format!(
-            "[functions.{name}]\ncode = \"{code}\"\nruntime = \"{runtime}\"\nhandler = \"{handler}\"\n"
-        );
+        manifest += &format!("[functions.{name}]\ncode = \"{code}\"\nruntime = \"{runtime}\"\n");
+        if runtime != "wasm" {
+            manifest += &format!("handler = \"{handler}\"\n");
+        }
+        manifest += &format!("[[routes]]\npath = \"/{name}\"\nfunction = \"{name}\"\n");
+    }
+    // What the component does with a request, it has a path for.
+    for path in ["echo", "panic"] {
+        manifest += &format!("[[routes]]\npath = \"/{path}\"\nfunction = \"wasm\"\n");
     }
     let js = "
         export default { async fetch(request) {
@@ -75,12 +67,18 @@ def handler(event:, context:)
   { 'statusCode' => 200, 'body' => text + text }
 end
 ";
-    App::new()
+    let provided = "text = event.get('body') or ''
+    answer = {'statusCode': 200, 'body': text + text}
+    if text.startswith('!'):
+        where, answer = 'error', {'errorType': 'No', 'errorMessage': text}";
+    let app = App::new()
         .file("mayfly.toml", manifest)
         .file("js.js", js)
         .file("node.mjs", js)
         .file("python.py", python)
         .file("ruby.rb", ruby)
+        .file("wasm.wasm", component("behaviours"));
+    with_bootstrap(app, &bootstrap(provided))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,17 +86,23 @@ async fn the_ledger_counts_what_callers_sent_and_were_sent_in_every_runtime() {
     let node = serve().await;
     node.deploy(&echoes()).await.unwrap_or_else(|error| panic!("{error}"));
     let app = node.app("echoes");
-    let names = ["js-fetch", "js-event", "node-fetch", "node-event", "python", "ruby"];
+    let names =
+        ["js-fetch", "js-event", "node-fetch", "node-event", "python", "ruby", "provided", "wasm"];
     let mut expected = Vec::new();
     for name in names {
         let (mut sent, mut answered, mut failed) = (0, 0, 0);
         for i in 0..40_usize {
             let mark = if i % 10 == 9 { '!' } else { 'x' };
             let body: String = std::iter::repeat_n(mark, 1 + i * i * 7 % 4_000).collect();
-            sent += body.len();
+            // A component that panics has not taken its body.
+            sent += if (name, mark) == ("wasm", '!') { 0 } else { body.len() };
             let headers = [("content-type", "text/plain")];
-            let request =
-                app.request("POST", &format!("/{name}"), &headers, RequestBody::full(body));
+            let path = match (name, mark) {
+                ("wasm", '!') => "/panic".to_owned(),
+                ("wasm", _) => "/echo".to_owned(),
+                _ => format!("/{name}"),
+            };
+            let request = app.request("POST", &path, &headers, RequestBody::full(body));
             let reply = within("an answer", app.client().send(request)).await.unwrap();
             let answer = reply.collect().await;
             match answer.status {
@@ -119,7 +123,7 @@ async fn the_ledger_counts_what_callers_sent_and_were_sent_in_every_runtime() {
         assert!(line["billed_ms"].as_u64().unwrap() >= 40, "{name}: {line}");
         assert!(line["cpu_us"].as_u64().unwrap() > 0, "{name}: {line}");
     }
-    assert_eq!(usage["total"]["attempts"], 240);
+    assert_eq!(usage["total"]["attempts"], 40 * names.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,16 +8,8 @@ mod common;
 #[path = "wasm/limits.rs"]
 mod limits;
 
-use common::{node, serve};
+use common::{component, node, serve};
 use mayfly_testkit::{App, AppClient, LogLine, Node, RequestBody, Upstream, repository, within};
-
-/// The compiled component of a package of `tests/guests/wasm`.
-fn component(name: &str) -> Vec<u8> {
-    let path = repository("target/wasm/guests").join(name).with_extension("wasm");
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; `cargo xtask wasm` compiles it", path.display())
-    })
-}
 
 /// An app of one component; `settings` are lines of its function's table.
 fn app(name: &str, component: &[u8], settings: &str) -> App {
@@ -138,7 +130,7 @@ async fn an_event_comes_as_a_request() {
     let answer = node.invoke("behaviours", "main", serde_json::json!({ "n": 1 })).await;
     let told = answer.expect(200).json();
     assert_eq!((&told["kind"], &told["status"]), (&"http".into(), &200.into()), "{told}");
-    assert_eq!(told["body"], "{\"kind\":\"invoke\",\"event\":{\"n\":1}}");
+    assert_eq!(told["body"], "{\"kind\":\"invoke\",\"attempt\":\"1\",\"event\":{\"n\":1}}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

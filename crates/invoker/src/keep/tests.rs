@@ -2,7 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use mayfly_types::{FunctionConfig, HandlerStyle, Isolation, Outcome, RuntimeKind};
+use mayfly_control_api::ReleaseView;
+use mayfly_manifest::RouteTable;
+use mayfly_runtime_api::{Failure, Payload, Reply, ReplyBody};
+use mayfly_types::{
+    FunctionConfig, FunctionName, HandlerStyle, Isolation, Outcome, ReleaseNumber, RuntimeKind,
+};
 
 use super::*;
 use crate::tests::{World, complete, event, outcome, release, revision, world};
@@ -67,6 +72,20 @@ async fn a_revision_that_is_live_no_more_waits_no_more() {
     assert_eq!(look(&world).await, []);
 }
 
+/// A function of the only process runtime whose instances are told apart by their starts.
+fn of_python(name: &str) -> Revision {
+    let like = of_process(0, name);
+    let config = FunctionConfig { runtime: RuntimeKind::Python, ..like.config().clone() };
+    let name = FunctionName::new(name).unwrap();
+    Revision::new(like.app().clone(), name, like.artifact(), config, like.style())
+}
+
+/// An answer of an instance that started in so many microseconds.
+fn started_in(init_us: u64) -> Result<Reply, Failure> {
+    let rest = Outcome { cold: true, init_us, ..outcome() };
+    Ok(Reply::Event { json: "1".into(), rest: ReplyBody::Complete(Default::default(), rest) })
+}
+
 /// Calls after so many seconds.
 async fn call_after(world: &World, seconds: i64) {
     world.host.later_us.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
@@ -75,20 +94,7 @@ async fn call_after(world: &World, seconds: i64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_that_starts_slowly_is_ready_when_its_next_call_is_likely() {
-    let live = of_process(0, "a");
-    let config = FunctionConfig { runtime: RuntimeKind::Python, ..live.config().clone() };
-    let live = Revision::new(
-        live.app().clone(),
-        live.function().clone(),
-        live.artifact(),
-        config,
-        live.style(),
-    );
-    let world = world(vec![(100, release(1, live))], |_| {
-        use mayfly_runtime_api::{Reply, ReplyBody};
-        let slow = Outcome { cold: true, init_us: 800_000, ..outcome() };
-        Ok(Reply::Event { json: "1".into(), rest: ReplyBody::Complete(Default::default(), slow) })
-    });
+    let world = world(vec![(100, release(1, of_python("f")))], |_| started_in(800_000));
     for _ in 0..12 {
         call_after(&world, 1800).await;
         assert_eq!(look(&world).await, [], "or not yet");
@@ -110,4 +116,56 @@ async fn a_function_that_starts_slowly_is_ready_when_its_next_call_is_likely() {
     // Nobody called: it is not likely any more.
     world.host.later_us.fetch_add(3600 * 1_000_000, Ordering::SeqCst);
     assert_eq!(look(&world).await, [NONE]);
+}
+
+/// Ten thousand functions, each called once an hour: a hundred of them each 36 seconds. Every second one starts slowly.
+#[tokio::test(start_paused = true)]
+async fn of_ten_thousand_functions_that_are_called_once_an_hour_few_are_held_and_none_in_the_end() {
+    const FUNCTIONS: usize = 10_000;
+    const AT_ONCE: usize = 100;
+    const STEP: Duration = Duration::from_secs(36);
+    const HOURS: usize = 10;
+    let names: Vec<_> =
+        (0..FUNCTIONS).map(|i| FunctionName::new(&format!("f{i}")).unwrap()).collect();
+    let world = world(Vec::new(), |call| {
+        let Payload::Event(event) = call.payload else { panic!("an event") };
+        started_in(if event.json == "\"slow\"" { 800_000 } else { 20_000 })
+    });
+    let revisions = names.iter().map(|name| (name.clone(), Arc::new(of_python(name.as_str()))));
+    let all = ReleaseView {
+        number: ReleaseNumber(1),
+        routes: RouteTable::default(),
+        functions: revisions.collect(),
+    };
+    world.show(vec![(100, Arc::new(all))], 1);
+    let step = async || {
+        world.host.later_us.fetch_add(STEP.as_micros() as i64, Ordering::SeqCst);
+        tokio::time::advance(STEP).await;
+        // What is due by then is done.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        world.invoker.shared.functions.all().len()
+    };
+    let mut most = 0;
+    for hour in 0..HOURS {
+        let before = world.starts();
+        let mut begun_by_calls = 0;
+        for called in names.chunks(AT_ONCE) {
+            most = most.max(step().await);
+            let started = world.starts();
+            for (at, name) in called.iter().enumerate() {
+                let payload = event(if at % 2 == 0 { "\"fast\"" } else { "\"slow\"" });
+                world.call_function(name.clone(), payload, None).await.unwrap();
+            }
+            begun_by_calls += world.starts() - started;
+        }
+        // Whoever starts slowly is ready when it is called, once eight pauses are known.
+        let ready = if hour < HOURS - 1 { 0 } else { FUNCTIONS / 2 };
+        assert_eq!(begun_by_calls, FUNCTIONS - ready, "in hour {hour}");
+        assert!(world.starts() - before >= FUNCTIONS - ready, "each starts once an hour");
+    }
+    assert!(most < FUNCTIONS / 5, "{most} were held at once");
+    for _ in 0..110 {
+        step().await;
+    }
+    assert_eq!(step().await, 0, "nobody called for more than an hour");
 }

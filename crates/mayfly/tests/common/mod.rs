@@ -20,6 +20,55 @@ pub(crate) async fn serve() -> Node {
     node().start().await
 }
 
+/// The compiled component of a package of `tests/guests/wasm`.
+pub(crate) fn component(name: &str) -> Vec<u8> {
+    let path = repository("target/wasm/guests").join(name).with_extension("wasm");
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `cargo xtask wasm` compiles it", path.display())
+    })
+}
+
+/// Runs the command line against a node with this token; what it prints, if it ends well.
+pub(crate) fn mayfly(node: &Node, token: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = std::process::Command::new(MAYFLY)
+        .args(arguments)
+        .env("MAYFLY_URL", format!("http://{}", node.admin().address()))
+        .env("MAYFLY_TOKEN", token)
+        .output()
+        .unwrap();
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout).unwrap()),
+        false => Err(String::from_utf8(output.stderr).unwrap()),
+    }
+}
+
+/// A program in Python that speaks Lambda's Runtime API: `body` makes `answer` of `event` and the headers `heads`, or
+/// sets `where` to `error`.
+pub(crate) fn bootstrap(body: &str) -> String {
+    format!(
+        r#"#!/usr/bin/python3
+import http.client, json, os
+api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
+while True:
+    api.request("GET", "/2018-06-01/runtime/invocation/next")
+    next = api.getresponse()
+    event, heads, where = json.loads(next.read()), next.headers, "response"
+    {body}
+    path = "/2018-06-01/runtime/invocation/" + heads["lambda-runtime-aws-request-id"] + "/" + where
+    api.request("POST", path, json.dumps(answer))
+    api.getresponse().read()
+"#
+    )
+}
+
+/// An app with a program `program/bootstrap` that may be run.
+pub(crate) fn with_bootstrap(app: App, text: &str) -> App {
+    let app = app.file("program/bootstrap", text);
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(app.directory().join("program/bootstrap"), mode).unwrap();
+    app
+}
+
 /// The files of a directory of `tests/guests`, by the names of the functions that they are.
 pub(crate) fn guest_files(directory: &str) -> Vec<(String, PathBuf)> {
     let mut files: Vec<_> = std::fs::read_dir(repository("tests/guests").join(directory))

@@ -13,6 +13,8 @@ use super::{cores, stats};
 
 /// Longest time until an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A connection that nobody used for so long may be closed by the server meanwhile.
+const IDLE: Duration = Duration::from_secs(5);
 /// Most bytes of an answer.
 const LARGEST: usize = 64 << 10;
 
@@ -59,7 +61,7 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
     let _pinned = cores::Pinned::to_load()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let idle: Arc<Mutex<Vec<TcpStream>>> = Arc::default();
+        let idle = Arc::new(Idle::default());
         let (began, mut under_way, mut told) = (Instant::now(), JoinSet::new(), Vec::new());
         for due in all {
             tokio::time::sleep_until((began + due.at).into()).await;
@@ -81,14 +83,25 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
     })
 }
 
+/// Connections that nobody uses, and since when.
+#[derive(Default)]
+struct Idle(Mutex<Vec<(TcpStream, Instant)>>);
+
+impl Idle {
+    fn take(&self) -> Option<TcpStream> {
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|(_, since)| since.elapsed() < IDLE);
+        idle.pop().map(|(stream, _)| stream)
+    }
+
+    fn put(&self, stream: TcpStream) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((stream, Instant::now()));
+    }
+}
+
 /// Asks on a connection that nobody uses, or on a new one.
-async fn ask(
-    address: SocketAddr,
-    idle: &Mutex<Vec<TcpStream>>,
-    due: &Due,
-) -> anyhow::Result<(u16, String)> {
-    let held = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-    let mut stream = match held {
+async fn ask(address: SocketAddr, idle: &Idle, due: &Due) -> anyhow::Result<(u16, String)> {
+    let mut stream = match idle.take() {
         Some(stream) => stream,
         None => TcpStream::connect(address).await.context("connect")?,
     };
@@ -110,7 +123,7 @@ async fn ask(
         more(&mut stream, &mut answer).await?;
     }
     if !text.contains("connection: close") {
-        idle.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        idle.put(stream);
     }
     let body = String::from_utf8_lossy(&answer[head..]).into_owned();
     Ok((status.context("an answer has no status")?, body))

@@ -2,8 +2,8 @@
 
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
-    ErrorCode, Fields, IncomingBody, Method, OutgoingBody, OutgoingRequest, OutgoingResponse,
-    ResponseOutparam, Scheme,
+    ErrorCode, Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingRequest,
+    OutgoingResponse, ResponseOutparam, Scheme,
 };
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
@@ -98,13 +98,27 @@ pub fn request(call: Call) {
     answer(call.out, 200, &[("x-set", "by the guest")], said.as_bytes());
 }
 
-/// Answers an event with itself.
+/// Answers an event with itself; one that is flaky not in its first attempt.
 pub fn event(call: Call) {
-    let kind = call.request.headers().get("x-mayfly-event");
-    let kind = kind.first().map(|value| String::from_utf8_lossy(value).into_owned());
+    let kind = header(&call.request, "x-mayfly-event");
+    let attempt = header(&call.request, "x-mayfly-attempt");
     let body = whole(call.request.consume().expect("the body is taken once"));
-    let said = format!("{{\"kind\":\"{}\",\"event\":{body}}}", kind.unwrap_or_default());
+    let status = if attempt == "1" && body.contains("flaky") { 500 } else { 200 };
+    let said = format!("{{\"kind\":\"{kind}\",\"attempt\":\"{attempt}\",\"event\":{body}}}");
+    answer(call.out, status, &[("content-type", "application/json")], said.as_bytes());
+}
+
+/// Tells where the request says that it stands in a trace.
+pub fn trace(call: Call) {
+    let parent = header(&call.request, "traceparent");
+    let said = format!("{{\"amzn\":null,\"parent\":\"{parent}\"}}");
     answer(call.out, 200, &[("content-type", "application/json")], said.as_bytes());
+}
+
+/// A request's header, or nothing.
+fn header(request: &IncomingRequest, name: &str) -> String {
+    let values = request.headers().get(name);
+    values.first().map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default()
 }
 
 /// Breaks in the middle of its answer.

@@ -48,6 +48,7 @@ impl Guest for Behaviours {
             "/count" => http::count(call),
             "/request" => http::request(call),
             "/" => http::event(call),
+            "/trace" => http::trace(call),
             "/half" => http::half(call),
             "/never" => {}
             "/error" => http::error(call),
