@@ -283,8 +283,8 @@ function sendAnswer(call, cpu) {
   let head = String(status);
   for (const [name, value] of headers) head += `\n${name}\n${value}`;
   const bytes = body === null ? 0 : typeof body === "string" ? Buffer.byteLength(body) : body.length;
-  begin(ANSWER, call.number, 20 + head.length + bytes);
-  sendCost(cpu);
+  begin(ANSWER, call.number, 21 + head.length + bytes);
+  sendCost(call, cpu);
   filled = out.writeUInt32LE(head.length, filled);
   filled += out.latin1Write(head, filled);
   if (typeof body === "string") filled += out.utf8Write(body, filled);
@@ -346,6 +346,7 @@ class Call {
     this.room = window;
     this.answer = null; // a whole one, with nothing to follow
     this.before = perCall;
+    this.shared = false; // the process ran another call at the same time
   }
   push(piece) {
     this.pieces.push(piece);
@@ -413,18 +414,19 @@ function settle() {
     const cpu = Math.max(0, Math.round(perCall - call.before));
     if (call.answer !== null) sendAnswer(call, cpu);
     else {
-      begin(DONE, call.number, 16);
-      sendCost(cpu);
+      begin(DONE, call.number, 17);
+      sendCost(call, cpu);
     }
   }
 }
 
-function sendCost(cpu) {
+function sendCost(call, cpu) {
   // Numbers of 8 bytes; what is above 32 bits is seldom there.
   filled = out.writeUInt32LE(cpu % 0x1_0000_0000, filled);
   filled = out.writeUInt32LE(Math.floor(cpu / 0x1_0000_0000), filled);
   filled = out.writeUInt32LE(memory % 0x1_0000_0000, filled);
   filled = out.writeUInt32LE(Math.floor(memory / 0x1_0000_0000), filled);
+  filled = out.writeUInt8(call.shared ? 1 : 0, filled);
 }
 
 async function serve(call) {
@@ -451,6 +453,11 @@ function received(kind, number, payload) {
     case CALL:
     case EVENT: {
       const call = new Call(number, payload);
+      if (calls.size > 0) {
+        // Those before share the process's time from now on, unless they did already.
+        if (calls.size === 1) for (const other of calls.values()) other.shared = true;
+        call.shared = true;
+      }
       calls.set(number, call);
       serve(call);
       break;

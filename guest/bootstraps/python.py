@@ -22,7 +22,7 @@ LOAD, EVENT, FORK = 1, 6, 8
 READY, REFUSED, RESULT, FAULT, LOG, DONE, ENDED, BEGUN, BOOTED = 16, 17, 21, 22, 23, 24, 26, 27, 29
 
 HEAD = struct.Struct("<IBI")
-COST = struct.Struct("<QQ")
+COST = struct.Struct("<QQB")
 LONGEST = 6 << 20  # of a result, in bytes
 HOST = 3
 ear = open(HOST, "rb", closefd=False)
@@ -202,7 +202,7 @@ def serve(handler, call, payload):
         answer = frame_json(FAULT, call, described(error))
     sys.stdout.end()
     sys.stderr.end()
-    cost = COST.pack(max(0, int((used() - before) * 1e6)), peak())
+    cost = COST.pack(max(0, int((used() - before) * 1e6)), peak(), 0)
     tell(answer + frame(DONE, call, cost))
 
 

@@ -202,7 +202,7 @@ module Mayfly
       end
       $stdout.finish
       $stderr.finish
-      HOST.write(answer << frame(DONE, call, [[used - before, 0].max, memory].pack("Q<Q<")))
+      HOST.write(answer << frame(DONE, call, [[used - before, 0].max, memory, 0].pack("Q<Q<C")))
     end
 
     # Lets no fork look into this process, which stays, or into another.

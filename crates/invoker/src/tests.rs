@@ -132,6 +132,7 @@ pub(crate) fn outcome() -> Outcome {
         init_us: 0,
         wall_us: 10,
         cpu_us: 10,
+        cpu_estimated: false,
         memory_peak: 0,
         bytes_in: 0,
         bytes_out: 0,

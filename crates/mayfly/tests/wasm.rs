@@ -9,7 +9,7 @@ mod common;
 mod limits;
 
 use common::{component, node, serve};
-use mayfly_testkit::{App, AppClient, LogLine, Node, RequestBody, Upstream, repository, within};
+use mayfly_testkit::{App, AppClient, LogLine, Node, RequestBody, Upstream, within};
 
 /// An app of one component; `settings` are lines of its function's table.
 fn app(name: &str, component: &[u8], settings: &str) -> App {

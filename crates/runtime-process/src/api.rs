@@ -224,6 +224,7 @@ impl Api {
                     let used = Done {
                         cpu_us: ended.cpu_us.unwrap_or(0),
                         memory: ended.memory_peak.unwrap_or(0),
+                        ..Done::default()
                     };
                     self.lock().closed = true;
                     self.changed.notify_waiters();
@@ -305,7 +306,7 @@ impl Api {
                 let now = self.cpu_us();
                 known = Some(now);
                 let cpu_us = now.saturating_sub(current.cpu_us);
-                current.exchange.done(Done { cpu_us, memory: 0 }, &self.log);
+                current.exchange.done(Done { cpu_us, ..Done::default() }, &self.log);
                 current.lease.give_back();
                 // The next call may have begun already.
                 continue;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// An interpreter that has not booted by now waits for something else than a processor, and keeps nobody waiting.
-const HELD: Duration = Duration::from_secs(1);
+pub(crate) const HELD: Duration = Duration::from_secs(1);
 
 /// Lets little more interpreters boot at once than there are processors, for the whole node: each takes tens of
 /// milliseconds of one, so that many at once are all late, and those who wait are often served meanwhile by what is there

@@ -335,6 +335,7 @@ impl State {
         self.resume();
         self.outcome.wall_us = self.ran().as_micros() as u64;
         (self.outcome.cpu_us, self.outcome.memory_peak) = (done.cpu_us, done.memory);
+        self.outcome.cpu_estimated = done.estimated;
         if let Some(fault) = &fault {
             self.outcome.status = OutcomeStatus::Fault(fault.code);
             if !self.logged {

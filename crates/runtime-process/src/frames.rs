@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Longest payload that is taken from a sandbox, in bytes: an event's result, or a piece of a body.
 const LONGEST: usize = 8 << 20;
+/// Bytes of what a call cost: processor time, memory, and whether the first is estimated.
+const COST: usize = 17;
 /// How many bytes of a body may be on their way, in either direction, before the other side has taken
 /// some.
 pub(crate) const WINDOW: u32 = 1 << 20;
@@ -129,6 +131,8 @@ pub(crate) struct Told {
 pub(crate) struct Done {
     /// Processor time, in microseconds.
     pub(crate) cpu_us: u64,
+    /// Whether that is a part of what the process used while it ran several calls, divided by time.
+    pub(crate) estimated: bool,
     /// The most memory so far, in bytes.
     pub(crate) memory: u64,
 }
@@ -153,7 +157,7 @@ impl Frame {
 
     /// The payload of [`Kind::Done`].
     pub(crate) fn done(&self) -> io::Result<Done> {
-        if self.payload.len() != 16 {
+        if self.payload.len() != COST {
             return Err(invalid("a frame is too long or too short"));
         }
         Ok(done(&mut self.payload.clone()))
@@ -163,7 +167,7 @@ impl Frame {
     /// the head, the body.
     pub(crate) fn answer(&self) -> io::Result<(Done, Bytes, Bytes)> {
         let mut payload = self.payload.clone();
-        if payload.len() < 20 {
+        if payload.len() < COST + 4 {
             return Err(invalid("a frame is too long or too short"));
         }
         let done = done(&mut payload);
@@ -183,7 +187,8 @@ impl Frame {
 }
 
 fn done(payload: &mut Bytes) -> Done {
-    Done { cpu_us: payload.get_u64_le(), memory: payload.get_u64_le() }
+    let (cpu_us, memory) = (payload.get_u64_le(), payload.get_u64_le());
+    Done { cpu_us, memory, estimated: payload.get_u8() != 0 }
 }
 
 /// Takes the next frame that is complete. What is no frame is an error, before any room is made

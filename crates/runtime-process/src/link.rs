@@ -144,6 +144,8 @@ impl Unloaded {
                     Kind::Ready => return Ok(Some(frame.json::<Ready>()?.style)),
                     Kind::Refused | Kind::Fault => return Err(StartError::Refused(frame.json()?)),
                     Kind::Log => line(log, None, &frame),
+                    // It took long, and nobody waited for that alone.
+                    Kind::Booted => {}
                     _ => {
                         let why = "it spoke out of turn while it loaded";
                         return Err(StartError::Broken(why.into()));
@@ -356,6 +358,7 @@ impl Link {
                 let used = Done {
                     cpu_us: ended.cpu_us.unwrap_or(0),
                     memory: ended.memory_peak.unwrap_or(0),
+                    ..Done::default()
                 };
                 (fault::of_end(&ended, self.limits.memory), ended.out_of_memory, used)
             }

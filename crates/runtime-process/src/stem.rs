@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use mayfly_sandbox::{Limits, Listen, Network, Spawner};
 use mayfly_types::{ByteSize, FunctionConfig};
 
-use crate::boots::Boots;
+use crate::boots::{Boots, HELD};
 use crate::door::{Way, usual_sockets};
 use crate::language::Language;
 use crate::link::Unloaded;
@@ -20,7 +20,7 @@ use crate::sandboxed::{Bare, Program, StartError, base_environment, ended_early,
 const MEMORY: ByteSize = ByteSize::mb(128);
 /// How long what was asked for of late says what will be.
 const LATELY: Duration = Duration::from_secs(10);
-/// How long an interpreter may take to boot.
+/// How long an interpreter may take to boot that nobody waits for.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long after a stem was taken the next is made.
 const AFTER: Duration = Duration::from_millis(50);
@@ -186,8 +186,8 @@ impl Stems {
         let boot = async {
             let mut stem =
                 self.begin(early, (listen, way.network()), limits(config), Some(code)).await?;
-            // One that ends or hangs before is found out when it is to load: then its output is looked at.
-            let _ = tokio::time::timeout(LONGEST, stem.unloaded.booted()).await;
+            // One that ends or hangs is found out when it is to load: then its output is taken, which it may wait for.
+            let _ = tokio::time::timeout(HELD, stem.unloaded.booted()).await;
             Ok(stem)
         };
         turn.holds(boot).await

@@ -248,12 +248,15 @@ async fn calls_at_once_share_a_process_and_none_waits_for_a_slow_reader() {
     let calls = paths.iter().map(|path| function.get(&instance, path, Body::Empty));
     for (path, answer) in paths.iter().zip(futures_util::future::join_all(calls).await) {
         assert_eq!(answer.2, *path);
+        assert!(answer.3.cpu_estimated, "{path} shared the process's time");
     }
     let most: u32 = function.get(&instance, "/most", Body::Empty).await.2.parse().unwrap();
     assert!(most >= 10, "{most} ran at once");
     let mayfly_runtime_api::Reply::Http { body, .. } = unread else { panic!("{unread:?}") };
     let (pieces, fault) = common::body(body).await;
     assert!(fault.is_none() && pieces.concat().len() == 4_000_000);
+    let alone = function.get(&instance, "/most", Body::Empty).await.3;
+    assert!(!alone.cpu_estimated && alone.cpu_us > 0, "{alone:?}");
     // Lines are of the call that wrote them, once several ran.
     function.lines.0.lock().unwrap().clear();
     let calls = paths.iter().map(|path| function.get(&instance, path, Body::Empty));

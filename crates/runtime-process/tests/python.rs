@@ -155,6 +155,20 @@ def handler(event, context):
     }
 }
 
+/// It tells of each module that it loads, which is more than a pipe holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interpreter_that_writes_much_while_it_boots_is_not_stuck() {
+    let source = "def handler(event, context):\n    return event\n";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |config| {
+        config.env.insert("PYTHONVERBOSE".into(), "2".into());
+    })
+    .await;
+    let instance = function.start().await;
+    assert_eq!(function.event(&instance, "[1]").await.unwrap(), "[1]");
+    let lines = function.lines.0.lock().unwrap();
+    assert!(lines.iter().any(|(_, _, line)| line.contains("json")), "its lines are in the log");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_ended_while_nobody_called_it_is_replaced() {
     let source = "

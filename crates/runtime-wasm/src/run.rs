@@ -315,6 +315,7 @@ impl Running {
             init_us: self.init.as_micros() as u64,
             wall_us: wall.as_micros() as u64,
             cpu_us,
+            cpu_estimated: false,
             memory_peak: self.quota.peak(),
             bytes_in: self.exchange.bytes_in(),
             bytes_out: self.bytes_out,

@@ -82,9 +82,14 @@ pub struct Sums {
     pub bytes_in: u64,
     /// Bytes of answers' bodies.
     pub bytes_out: u64,
+    /// Of the processor time, what is estimated: it was of processes that ran several requests at once.
+    pub estimated_cpu_us: u64,
 }
 
 impl Sums {
+    /// How many numbers there are.
+    pub const COUNT: usize = 12;
+
     /// One attempt of a function with this memory limit.
     pub fn of(outcome: &Outcome, memory: ByteSize) -> Self {
         let blame = match outcome.status {
@@ -106,6 +111,7 @@ impl Sums {
             init_us: outcome.init_us,
             bytes_in: outcome.bytes_in,
             bytes_out: outcome.bytes_out,
+            estimated_cpu_us: if outcome.cpu_estimated { outcome.cpu_us } else { 0 },
         }
     }
 
@@ -120,7 +126,7 @@ impl Sums {
     }
 
     /// The numbers in the order of the fields, for stores that keep columns.
-    pub fn to_array(self) -> [u64; 11] {
+    pub fn to_array(self) -> [u64; Self::COUNT] {
         [
             self.attempts,
             self.function_faults,
@@ -133,13 +139,15 @@ impl Sums {
             self.init_us,
             self.bytes_in,
             self.bytes_out,
+            self.estimated_cpu_us,
         ]
     }
 
     /// The sums of such numbers.
-    pub fn from_array(numbers: [u64; 11]) -> Self {
+    pub fn from_array(numbers: [u64; Self::COUNT]) -> Self {
         let [attempts, function_faults, platform_faults, caller_faults, cold, ..] = numbers;
-        let [.., billed_ms, mb_ms, cpu_us, init_us, bytes_in, bytes_out] = numbers;
+        let [.., billed_ms, mb_ms, cpu_us, init_us, bytes_in, bytes_out, estimated_cpu_us] =
+            numbers;
         Self {
             attempts,
             function_faults,
@@ -152,6 +160,7 @@ impl Sums {
             init_us,
             bytes_in,
             bytes_out,
+            estimated_cpu_us,
         }
     }
 }

@@ -31,6 +31,9 @@ pub struct Outcome {
     pub wall_us: u64,
     /// Processor time, in microseconds.
     pub cpu_us: u64,
+    /// Whether that is a part of what a process used that ran other requests besides, divided by time.
+    #[serde(default)]
+    pub cpu_estimated: bool,
     /// The most memory it held, in bytes.
     pub memory_peak: u64,
     /// Bytes of the request's body that it was given.
@@ -48,6 +51,7 @@ impl Outcome {
             init_us: 0,
             wall_us: 0,
             cpu_us: 0,
+            cpu_estimated: false,
             memory_peak: 0,
             bytes_in: 0,
             bytes_out: 0,

@@ -342,6 +342,8 @@ pub(super) struct Outcome {
     wall_us: u64,
     /// Processor time, in microseconds.
     cpu_us: u64,
+    /// Whether that is a part of what a process used that ran other requests at the same time.
+    cpu_estimated: bool,
     /// The most memory it held, in bytes.
     memory_peak: u64,
     /// Bytes that it was given.

@@ -80,6 +80,8 @@ pub(super) struct Line {
     gb_seconds: f64,
     /// Processor time, in microseconds.
     cpu_us: u64,
+    /// Of which so much is estimated: it was of processes that ran several requests at once.
+    estimated_cpu_us: u64,
     /// Time to make environments, in microseconds; not billed.
     init_us: u64,
     /// Bytes of requests' bodies and of events.
@@ -94,7 +96,7 @@ impl From<UsageLine> for Line {
     fn from(line: UsageLine) -> Self {
         let UsageLine { start_us, app, function, caller, sums, gb_seconds, cost } = line;
         let Sums { attempts, function_faults, platform_faults, caller_faults, cold, .. } = sums;
-        let Sums { billed_ms, cpu_us, init_us, bytes_in, bytes_out, .. } = sums;
+        let Sums { billed_ms, cpu_us, init_us, bytes_in, bytes_out, estimated_cpu_us, .. } = sums;
         Self {
             start: start_us.map(time),
             app,
@@ -108,6 +110,7 @@ impl From<UsageLine> for Line {
             billed_ms,
             gb_seconds,
             cpu_us,
+            estimated_cpu_us,
             init_us,
             bytes_in,
             bytes_out,

@@ -231,8 +231,9 @@ fn tried(attempt: &AttemptRecord, palette: Palette) -> String {
         None => (Tone::Faint, "cancelled".to_owned()),
         Some(fault) => (Tone::Bad, format!("{}: {}", fault.code, harmless(&fault.message))),
     };
-    let cost =
-        format!("{} ms, {} ms of processor", outcome.billed_ms(), outcome.cpu_us.div_ceil(1000));
+    let about = if outcome.cpu_estimated { "about " } else { "" };
+    let (billed_ms, cpu_ms) = (outcome.billed_ms(), outcome.cpu_us.div_ceil(1000));
+    let cost = format!("{billed_ms} ms, {about}{cpu_ms} ms of processor");
     let mut text = format!("attempt {}  {}  {cost}", attempt.number, palette.paint(tone, how));
     let detail = attempt.fault.as_ref().and_then(|fault| fault.detail.as_deref());
     for line in detail.unwrap_or_default().lines() {

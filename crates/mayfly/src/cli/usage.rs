@@ -126,7 +126,7 @@ fn table(usage: &Usage, palette: Palette) -> String {
             Cell::number(failed),
             Cell::number(seconds(line.billed_ms as f64 / 1e3)),
             Cell::number(format!("{:.3}", line.gb_seconds)),
-            Cell::number(seconds(line.cpu_us as f64 / 1e6)),
+            Cell::number(processor(line)),
             Cell::number(bytes(line.bytes_in)),
             Cell::number(bytes(line.bytes_out)),
         ]);
@@ -136,6 +136,12 @@ fn table(usage: &Usage, palette: Palette) -> String {
         table.cells(cells);
     }
     table.render(palette)
+}
+
+/// Processor time, with a mark where a part of it is estimated.
+fn processor(line: &UsageLine) -> String {
+    let mark = if line.estimated_cpu_us > 0 { "~" } else { "" };
+    format!("{mark}{}", seconds(line.cpu_us as f64 / 1e6))
 }
 
 fn seconds(seconds: f64) -> String {
@@ -158,7 +164,7 @@ fn bytes(bytes: u64) -> String {
 fn csv(usage: &Usage) -> String {
     let mut text =
         "start,app,function,caller,attempts,function_faults,platform_faults,caller_faults,cold,\
-        billed_ms,gb_seconds,cpu_us,init_us,bytes_in,bytes_out,cost,currency"
+        billed_ms,gb_seconds,cpu_us,estimated_cpu_us,init_us,bytes_in,bytes_out,cost,currency"
             .to_owned();
     for line in &usage.lines {
         let field = |value: Option<String>| quoted(&value.unwrap_or_default());
@@ -169,7 +175,7 @@ fn csv(usage: &Usage) -> String {
             field(line.caller.clone()),
         ];
         text.push_str(&format!(
-            "\n{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "\n{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             names.join(","),
             line.attempts,
             line.function_faults,
@@ -179,6 +185,7 @@ fn csv(usage: &Usage) -> String {
             line.billed_ms,
             line.gb_seconds,
             line.cpu_us,
+            line.estimated_cpu_us,
             line.init_us,
             line.bytes_in,
             line.bytes_out,
@@ -221,17 +228,17 @@ mod tests {
             until: "2026-03-02T00:00:00Z".parse().unwrap(),
             currency: currency.into(),
             total: UsageLine { start: None, app: None, function: None, ..line("all", 14) },
-            lines: vec![line("thumb", 12), line("up", 2)],
+            lines: vec![line("thumb", 12), UsageLine { estimated_cpu_us: 9, ..line("up", 2) }],
         }
     }
 
     #[test]
     fn usage_is_a_table_with_its_total_and_costs_where_there_are_prices() {
         insta::assert_snapshot!(table(&usage("USD"), Palette::Plain), @r"
-        TIME (UTC)        FUNCTION      RUNS  FAILED   BILLED   GB-S     CPU   IN    OUT  COST USD
-        2026-03-01 10:00  photos/thumb    12       1  14.808s  0.500  0.999s  10B  3.0MB  0.250000
-        2026-03-01 10:00  photos/up        2       1   2.468s  0.500  0.999s  10B  3.0MB  0.250000
-        total                             14       1  17.276s  0.500  0.999s  10B  3.0MB  0.250000
+        TIME (UTC)        FUNCTION      RUNS  FAILED   BILLED   GB-S      CPU   IN    OUT  COST USD
+        2026-03-01 10:00  photos/thumb    12       1  14.808s  0.500   0.999s  10B  3.0MB  0.250000
+        2026-03-01 10:00  photos/up        2       1   2.468s  0.500  ~0.999s  10B  3.0MB  0.250000
+        total                             14       1  17.276s  0.500   0.999s  10B  3.0MB  0.250000
         ");
         assert!(!table(&usage(""), Palette::Plain).contains("COST"));
     }
@@ -239,9 +246,9 @@ mod tests {
     #[test]
     fn csv_has_a_field_for_everything() {
         insta::assert_snapshot!(csv(&usage("a,\"b")), @r#"
-        start,app,function,caller,attempts,function_faults,platform_faults,caller_faults,cold,billed_ms,gb_seconds,cpu_us,init_us,bytes_in,bytes_out,cost,currency
-        2026-03-01T10:00:00Z,photos,thumb,,12,1,0,0,0,14808,0.5,999000,0,10,3145728,0.25,"a,""b"
-        2026-03-01T10:00:00Z,photos,up,,2,1,0,0,0,2468,0.5,999000,0,10,3145728,0.25,"a,""b"
+        start,app,function,caller,attempts,function_faults,platform_faults,caller_faults,cold,billed_ms,gb_seconds,cpu_us,estimated_cpu_us,init_us,bytes_in,bytes_out,cost,currency
+        2026-03-01T10:00:00Z,photos,thumb,,12,1,0,0,0,14808,0.5,999000,0,0,10,3145728,0.25,"a,""b"
+        2026-03-01T10:00:00Z,photos,up,,2,1,0,0,0,2468,0.5,999000,9,0,10,3145728,0.25,"a,""b"
         "#);
     }
 }

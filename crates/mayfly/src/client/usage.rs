@@ -45,6 +45,8 @@ pub(crate) struct UsageLine {
     pub(crate) billed_ms: u64,
     pub(crate) gb_seconds: f64,
     pub(crate) cpu_us: u64,
+    #[serde(default)]
+    pub(crate) estimated_cpu_us: u64,
     pub(crate) init_us: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,

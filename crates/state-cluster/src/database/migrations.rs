@@ -12,6 +12,7 @@ pub(super) const ALL: &[&str] = &[
     include_str!("../migrations/0001-control.sql"),
     include_str!("../migrations/0002-work.sql"),
     include_str!("../migrations/0003-replies.sql"),
+    include_str!("../migrations/0004-estimates.sql"),
 ];
 
 /// Applies the steps that the schema lacks, in one transaction.

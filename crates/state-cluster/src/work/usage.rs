@@ -11,7 +11,7 @@ use crate::database::failure::{Failure, Step};
 use crate::database::rows::{Params, all, execute, first, integer, number};
 
 /// The columns of sums, in the order of [`Sums::to_array`].
-pub(super) const COLUMNS: [&str; 11] = [
+pub(super) const COLUMNS: [&str; Sums::COUNT] = [
     "attempts",
     "function_faults",
     "platform_faults",
@@ -23,6 +23,7 @@ pub(super) const COLUMNS: [&str; 11] = [
     "init_us",
     "bytes_in",
     "bytes_out",
+    "estimated_cpu_us",
 ];
 /// The columns by which a row of sums is found, but for its part.
 const KEY: [&str; 3] = ["of", "span", "start_us"];

@@ -14,6 +14,9 @@ const NAMES: u8 = 1;
 const ATTEMPT: u8 = 2;
 const MORE: u8 = 3;
 
+const COLD: u8 = 1;
+const ESTIMATED: u8 = 2;
+
 const OK: u8 = 0;
 const CANCELLED: u8 = 1;
 const FAULT: u8 = 2;
@@ -68,7 +71,9 @@ pub(crate) fn attempt(into: &mut Vec<u8>, of: u32, entry: &LedgerEntry<'_>) {
         }
         return close(into, begin);
     }
-    into.extend([status, u8::from(outcome.cold)]);
+    let flags = [(outcome.cold, COLD), (outcome.cpu_estimated, ESTIMATED)];
+    let flags = flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag);
+    into.extend([status, flags]);
     for number in [
         entry.memory.as_bytes(),
         outcome.init_us,
@@ -126,14 +131,19 @@ fn parse(payload: &[u8]) -> Option<Record> {
             let _number: [u8; 4] = take(rest)?;
             let started_us = i64::from_le_bytes(take(rest)?);
             if *kind == MORE {
-                let mut sums = [0; 11];
-                for number in &mut sums {
-                    *number = u64::from_le_bytes(take(rest)?);
+                let mut sums = [0; Sums::COUNT];
+                for (at, number) in sums.iter_mut().enumerate() {
+                    match take(rest) {
+                        Some(bytes) => *number = u64::from_le_bytes(bytes),
+                        // An earlier version wrote as many.
+                        None if at == 11 => {}
+                        None => return None,
+                    }
                 }
                 let sums = Sums::from_array(sums);
                 return Some(Record::Attempt(Attempt { of, started_us, sums }));
             }
-            let [status, cold] = take(rest)?;
+            let [status, flags] = take(rest)?;
             let mut numbers = [0; 7];
             for number in &mut numbers {
                 *number = u64::from_le_bytes(take(rest)?);
@@ -148,13 +158,13 @@ fn parse(payload: &[u8]) -> Option<Record> {
                 }
                 _ => return None,
             };
-            let cold = cold == 1;
             let outcome = Outcome {
                 status,
-                cold,
+                cold: flags & COLD != 0,
                 init_us,
                 wall_us,
                 cpu_us,
+                cpu_estimated: flags & ESTIMATED != 0,
                 memory_peak,
                 bytes_in,
                 bytes_out,
@@ -198,9 +208,10 @@ mod tests {
             OutcomeStatus::Cancelled,
             OutcomeStatus::Fault(FaultCode::OutOfMemory),
         ];
-        for status in statuses {
+        for (at, status) in statuses.into_iter().enumerate() {
             let outcome = Outcome {
-                cold: true,
+                cold: at != 1,
+                cpu_estimated: at != 0,
                 init_us: 1,
                 wall_us: 2_000,
                 cpu_us: 3,
@@ -254,6 +265,10 @@ mod tests {
         attempt(&mut bytes, 9, &entry);
         let sums = Sums { billed_ms: 8, mb_ms: 16, function_faults: 1, ..Sums::default() };
         let expected = Record::Attempt(Attempt { of: 9, started_us: 7, sums });
+        assert_eq!(read(&bytes), Some((expected.clone(), bytes.len())));
+        // Before there were estimates.
+        bytes.truncate(bytes.len() - 8);
+        close(&mut bytes, 0);
         assert_eq!(read(&bytes), Some((expected, bytes.len())));
         assert_eq!(read(&[0; 64]), None);
         assert_eq!(read(&[]), None);

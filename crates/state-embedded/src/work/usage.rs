@@ -38,19 +38,20 @@ pub(crate) fn rolled(database: &Connection, source: &str) -> Step<u64> {
 pub(crate) fn add(database: &Connection, time_us: i64, payer: &Payer, sums: Sums) -> Step<()> {
     let of = payer_number(database, payer)?;
     let sql =
-        "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
+        "INSERT INTO usage VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         ON CONFLICT DO UPDATE SET
             attempts = attempts + excluded.attempts,
             function_faults = function_faults + excluded.function_faults,
             platform_faults = platform_faults + excluded.platform_faults,
             caller_faults = caller_faults + excluded.caller_faults,
             cold = cold + excluded.cold,
-            billed_ms = min(billed_ms + excluded.billed_ms, ?15),
-            mb_ms = min(mb_ms + excluded.mb_ms, ?15),
-            cpu_us = min(cpu_us + excluded.cpu_us, ?15),
-            init_us = min(init_us + excluded.init_us, ?15),
-            bytes_in = min(bytes_in + excluded.bytes_in, ?15),
-            bytes_out = min(bytes_out + excluded.bytes_out, ?15)";
+            billed_ms = min(billed_ms + excluded.billed_ms, ?16),
+            mb_ms = min(mb_ms + excluded.mb_ms, ?16),
+            cpu_us = min(cpu_us + excluded.cpu_us, ?16),
+            init_us = min(init_us + excluded.init_us, ?16),
+            bytes_in = min(bytes_in + excluded.bytes_in, ?16),
+            bytes_out = min(bytes_out + excluded.bytes_out, ?16),
+            estimated_cpu_us = min(estimated_cpu_us + excluded.estimated_cpu_us, ?16)";
     for span in Span::ALL {
         let key = [of, span as i64, span.start(time_us)];
         let numbers = sums.to_array().map(|number| integer(number).min(FULL));
@@ -89,7 +90,8 @@ const SUMMED: &str = "CAST(total(attempts) AS INTEGER),
     CAST(total(cpu_us) AS INTEGER),
     CAST(total(init_us) AS INTEGER),
     CAST(total(bytes_in) AS INTEGER),
-    CAST(total(bytes_out) AS INTEGER)";
+    CAST(total(bytes_out) AS INTEGER),
+    CAST(total(estimated_cpu_us) AS INTEGER)";
 
 pub(crate) fn usage(database: &Connection, query: &UsageQuery) -> Step<Vec<UsageRow>> {
     let UsageQuery { tenant, app, function, from_us, until_us, by } = query;
@@ -162,7 +164,7 @@ pub(crate) fn totals(
 }
 
 fn sums(row: &Row<'_>, first: usize) -> Step<Sums> {
-    let mut numbers = [0; 11];
+    let mut numbers = [0; Sums::COUNT];
     for (i, place) in numbers.iter_mut().enumerate() {
         *place = number(row, first + i)?;
     }
