@@ -429,6 +429,33 @@ function sendCost(call, cpu) {
   filled = out.writeUInt8(call.shared ? 1 : 0, filled);
 }
 
+// Events run one after the other, as in Lambda; the host may send the next few before.
+const events = [];
+let serving = false;
+
+async function serveEvents() {
+  if (serving) return;
+  serving = true;
+  for (let event; (event = events.shift()) !== undefined; ) {
+    // What the one before used is not this one's.
+    if (ended.length > 0) settle();
+    await serve(begun(...event));
+  }
+  serving = false;
+}
+
+/** A call that begins. */
+function begun(number, payload) {
+  const call = new Call(number, payload);
+  if (calls.size > 0) {
+    // Those before share the process's time from now on, unless they did already.
+    if (calls.size === 1) for (const other of calls.values()) other.shared = true;
+    call.shared = true;
+  }
+  calls.set(number, call);
+  return call;
+}
+
 async function serve(call) {
   try {
     await (follows ? following.run(call.number, run, call) : run(call));
@@ -451,17 +478,12 @@ function received(kind, number, payload) {
       );
       break;
     case CALL:
-    case EVENT: {
-      const call = new Call(number, payload);
-      if (calls.size > 0) {
-        // Those before share the process's time from now on, unless they did already.
-        if (calls.size === 1) for (const other of calls.values()) other.shared = true;
-        call.shared = true;
-      }
-      calls.set(number, call);
-      serve(call);
+      serve(begun(number, payload));
       break;
-    }
+    case EVENT:
+      events.push([number, payload]);
+      serveEvents();
+      break;
     case DATA:
       calls.get(number)?.push(payload);
       break;

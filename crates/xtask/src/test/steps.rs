@@ -94,7 +94,8 @@ fn js() -> anyhow::Result<()> {
     npm_ci(&guest)?;
     // Its tests build the layer first.
     run(command("npm", &guest).arg("test"))?;
-    run(command("node", root()).args(["--test", "guest/bootstraps/light.test.mjs"]))
+    let tests = ["light", "node"].map(|name| format!("guest/bootstraps/{name}.test.mjs"));
+    run(command("node", root()).arg("--test").args(tests))
 }
 
 fn tests() -> anyhow::Result<()> {
