@@ -28,5 +28,5 @@ def many_cookies(event, context):
 def lying(event, context):
     """Tells of all the processor time and memory that there ever was."""
     call = sys.modules["__main__"].current
-    say(frames(call, 21, b'"lied"') + frames(call, 24, b"\xff" * 16))
+    say(frames(call, 21, b'"lied"') + frames(call, 24, b"\xff" * 17))
     return "nobody hears this"

@@ -119,5 +119,5 @@ def descriptors(event, context):
 def answers_of_others(event, context):
     """Answers calls that are not its own, and then its own."""
     for call in range(2, 1000):
-        say(struct.pack("<IBI", 6, 21, call) + b"1" + struct.pack("<IBI", 21, 24, call) + bytes(16))
+        say(struct.pack("<IBI", 6, 21, call) + b"1" + struct.pack("<IBI", 22, 24, call) + bytes(17))
     return "mine"

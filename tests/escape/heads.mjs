@@ -38,7 +38,7 @@ export default {
     say(frame(18, calls, Buffer.from(head, "latin1")));
     say(frame(19, calls, Buffer.from("made")));
     say(frame(20, calls, Buffer.alloc(0)));
-    say(frame(24, calls, Buffer.alloc(16)));
+    say(frame(24, calls, Buffer.alloc(17)));
     return new Promise(() => {});
   },
 };
