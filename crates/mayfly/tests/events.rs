@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use common::{bootstrap, component, serve, with_bootstrap};
-use mayfly_testkit::{App, Node, RequestBody, within};
+use mayfly_testkit::{App, Node, RequestBody, until, within};
 use serde_json::{Value, json};
 
 const MANIFEST: &str = r#"
@@ -58,18 +58,14 @@ fn mayfly(node: &Node, arguments: &[&str]) -> Result<String, String> {
 
 /// The invocation once it has come to an end.
 async fn ended(node: &Node, id: &str) -> Value {
-    let end = async {
-        loop {
-            let path = format!("/v1/invocations/{id}");
-            let shown = node.command("GET", &path, None).await.expect(200).json();
-            if matches!(shown["status"].as_str().unwrap(), "succeeded" | "failed" | "cancelled") {
-                return shown;
-            }
-            // Nobody is told when an invocation ends.
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    within("an invocation's end", end).await
+    until("an invocation's end", async || {
+        let path = format!("/v1/invocations/{id}");
+        let shown = node.command("GET", &path, None).await.expect(200).json();
+        let ended =
+            ["succeeded", "failed", "cancelled"].contains(&shown["status"].as_str().unwrap());
+        ended.then_some(shown)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,16 +129,11 @@ async fn a_function_of_requests_takes_events_as_requests() {
     let taken = node.command("POST", path, Some(json!({ "n": 2, "status": 500 }))).await;
     let taken = taken.expect(202).json();
     let path = format!("/v1/invocations/{}", taken["invocation_id"].as_str().unwrap());
-    let tried = async {
-        loop {
-            let shown = node.command("GET", &path, None).await.expect(200).json();
-            if let Some(first) = shown["attempts"].get(0) {
-                return first.clone();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    let tried = within("an attempt", tried).await;
+    let tried = until("an attempt", async || {
+        let shown = node.command("GET", &path, None).await.expect(200).json();
+        shown["attempts"].get(0).cloned()
+    })
+    .await;
     assert_eq!(tried["fault"]["message"], "the function answered with status 500");
 }
 

@@ -383,6 +383,9 @@ impl Link {
         };
         let mut running: Vec<(u32, Running)> = running.into_iter().collect();
         running.sort_unstable_by_key(|(number, _)| *number);
+        // Events run one after the other, requests at once.
+        let requests = running.iter().filter(|(_, call)| call.event.is_none()).count();
+        let done = Done { estimated: requests > 1, ..done };
         for (at, (_, mut call)) in running.into_iter().enumerate() {
             let event = call.event.take().filter(|_| at > 0 || !first_began);
             match event.filter(|_| call.exchange.anew()) {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use mayfly_sandbox::{Limits, Listen, Network, Spawner};
+use mayfly_sandbox::{Limits, Listen, Network, SpawnError, Spawner};
 use mayfly_types::{ByteSize, FunctionConfig};
 
 use crate::boots::{Boots, HELD};
@@ -20,7 +20,7 @@ use crate::sandboxed::{Bare, Program, StartError, base_environment, ended_early,
 const MEMORY: ByteSize = ByteSize::mb(128);
 /// How long what was asked for of late says what will be.
 const LATELY: Duration = Duration::from_secs(10);
-/// How long an interpreter may take to boot that nobody waits for.
+/// How long the spawner may take for what it is asked, and an interpreter to boot that nobody waits for.
 const LONGEST: Duration = Duration::from_secs(10);
 /// How long after a stem was taken the next is made.
 const AFTER: Duration = Duration::from_millis(50);
@@ -153,7 +153,10 @@ impl Stems {
             listen,
             network,
         };
-        let bare = Bare::start(&self.spawner, program, limits).await?;
+        let bare = Bare::start(&self.spawner, program, limits);
+        let bare = tokio::time::timeout(LONGEST, bare)
+            .await
+            .map_err(|_| SpawnError::from(no_answer()))??;
         Ok(Stem { bare, unloaded: Unloaded::new(ours)? })
     }
 
@@ -197,11 +200,18 @@ impl Stems {
     async fn ready(&self, code: &std::path::Path, config: &FunctionConfig) -> Option<Stem> {
         loop {
             let stem = self.lock().ready.pop_front()?;
-            match stem.bare.sandbox.extend(limits(config), vec![task(code)]).await {
+            let extended = stem.bare.sandbox.extend(limits(config), vec![task(code)]);
+            let extended = tokio::time::timeout(LONGEST, extended).await;
+            match extended.unwrap_or_else(|_| Err(no_answer())) {
                 Ok(()) => return Some(stem),
                 // It has ended meanwhile, or the limits are too narrow for what it has already.
                 Err(error) => tracing::debug!(%error, "give a stem to a function"),
             }
         }
     }
+}
+
+fn no_answer() -> std::io::Error {
+    let text = format!("the spawner did not answer in {} seconds", LONGEST.as_secs());
+    std::io::Error::new(std::io::ErrorKind::TimedOut, text)
 }

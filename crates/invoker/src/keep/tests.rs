@@ -72,7 +72,7 @@ async fn a_revision_that_is_live_no_more_waits_no_more() {
     assert_eq!(look(&world).await, []);
 }
 
-/// A function of the only process runtime whose instances are told apart by their starts.
+/// A function of a runtime whose functions are processes, with a name of its own.
 fn of_python(name: &str) -> Revision {
     let like = of_process(0, name);
     let config = FunctionConfig { runtime: RuntimeKind::Python, ..like.config().clone() };

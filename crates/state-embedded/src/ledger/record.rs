@@ -14,6 +14,9 @@ const NAMES: u8 = 1;
 const ATTEMPT: u8 = 2;
 const MORE: u8 = 3;
 
+/// How many sums a record had before there were estimates.
+const BEFORE_ESTIMATES: usize = 11;
+
 const COLD: u8 = 1;
 const ESTIMATED: u8 = 2;
 
@@ -135,8 +138,7 @@ fn parse(payload: &[u8]) -> Option<Record> {
                 for (at, number) in sums.iter_mut().enumerate() {
                     match take(rest) {
                         Some(bytes) => *number = u64::from_le_bytes(bytes),
-                        // An earlier version wrote as many.
-                        None if at == 11 => {}
+                        None if at == BEFORE_ESTIMATES => {}
                         None => return None,
                     }
                 }

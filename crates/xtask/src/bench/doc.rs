@@ -20,7 +20,7 @@ comparison inside one table.
 
 How it is measured:
 
-- Sides take turns (A B A B), several samples each. A ratio is taken within each turn; the table
+- Sides take turns (A B B A), several samples each. A ratio is taken within each turn; the table
   shows the median of those.
 - The server runs on one core, alone under load; the load runs on another: wrk, one thread, 64
   connections. It never sleeps (`bench/awake.c`), so that no server pays for waking its core: on

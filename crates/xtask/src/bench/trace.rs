@@ -50,10 +50,12 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
     let filled = settings.amount(FILLED, Duration::ZERO);
     let length = filled + Duration::from_secs(settings.seconds * settings.amount(30, 1));
     let calls = calls(functions, length, settings.amount(RUNNING, 1.0));
+    let python =
+        |name, keep| Side { name, file: "app.py", source: OF_PYTHON, handler: "handler", keep };
     let sides = [
-        Side { name: "js", runtime: "js", keep: OURS },
-        Side { name: "python", runtime: "python", keep: OURS },
-        Side { name: "python, kept for ten minutes", runtime: "python", keep: FIXED },
+        Side { name: "js", file: "app.js", source: OF_JS, handler: "default", keep: OURS },
+        python("python", OURS),
+        python("python, kept for ten minutes", FIXED),
     ];
     let mut results = Vec::new();
     for side in &sides {
@@ -104,7 +106,9 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
 /// What calls are replayed on.
 struct Side {
     name: &'static str,
-    runtime: &'static str,
+    file: &'static str,
+    source: &'static str,
+    handler: &'static str,
     /// How long a process is kept, in seconds.
     keep: u64,
 }
@@ -141,13 +145,11 @@ fn replay(
     std::fs::write(&config, text)?;
     let mut node = Node::start(settings, &["--config", &config.display().to_string()])?;
     let code = node.scratch()?;
-    let (file, lines) = match side.runtime {
-        "js" => (code.path().join("app.js"), "timeout = \"60s\""),
-        _ => (code.path().join("app.py"), "timeout = \"60s\"\nhandler = \"app.handler\""),
-    };
-    std::fs::write(&file, if side.runtime == "js" { OF_JS } else { OF_PYTHON })?;
+    let file = code.path().join(side.file);
+    std::fs::write(&file, side.source)?;
+    let lines = format!("timeout = \"60s\"\nhandler = \"app.{}\"", side.handler);
     for i in 0..functions {
-        node.deploy_path(&app(i), &file, lines)?;
+        node.deploy_path(&app(i), &file, &lines)?;
     }
     let idle = MemoryUse::of(node.pid())?.total;
     let over = Arc::new(AtomicBool::new(false));
