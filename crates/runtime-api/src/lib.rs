@@ -24,7 +24,7 @@ pub use keyed_lock::KeyedLock;
 pub use logs::{LogLevel, LogSink};
 pub use meter::{Metered, Spent};
 pub use payload::{EventRequest, HttpRequest, MOST_HEADERS, Payload, ResponseHead, append_header};
-pub use places::{Places, give_way};
+pub use places::{Places, Share, give_way};
 pub use runtime::{
     Call, CodeStore, Diagnostic, Failure, Instance, Keep, OpenSecrets, PrepareError,
     PrepareRequest, Prepared, Reply, ReplyBody, ReplyStream, Runtime, StartRequest,

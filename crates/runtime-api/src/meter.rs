@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use rustix::time::ClockId;
 
-use crate::places::{self, Places, Wait};
+use crate::places::{self, Share, Wait};
 
 /// How much processor time a [`Metered`] future has taken.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ impl Spent {
     }
 }
 
-/// Runs a guest by turns, in its [place](Places), and measures the processor time of everything that it
+/// Runs a guest by turns, in a [place](crate::Places) of its function's share, and measures the processor time of everything that it
 /// does.
 ///
 /// Its first turn is measured by the clock on the wall, for to read a thread's own clock is a system call,
@@ -31,7 +31,7 @@ impl Spent {
 pub struct Metered<T> {
     future: BoxFuture<'static, T>,
     spent: Spent,
-    places: Places,
+    share: Share,
     turn: Turn,
 }
 
@@ -46,8 +46,8 @@ enum Turn {
 
 impl<T> Metered<T> {
     /// Runs this future, adding to what was spent before.
-    pub fn new(future: BoxFuture<'static, T>, spent: Spent, places: Places) -> Self {
-        Self { future, spent, places, turn: Turn::Begin }
+    pub fn new(future: BoxFuture<'static, T>, spent: Spent, share: Share) -> Self {
+        Self { future, spent, share, turn: Turn::Begin }
     }
 
     /// What it has taken up to now, also after it is gone.
@@ -67,11 +67,12 @@ impl<T> Future for Metered<T> {
         };
         let before = read(clock);
         let (polled, gave_way) = places::watch(|| self.future.as_mut().poll(cx));
-        let spent = read(clock).saturating_sub(before);
-        self.spent.0.fetch_add(spent.as_nanos() as u64, Ordering::Relaxed);
+        let spent = read(clock).saturating_sub(before).as_nanos() as u64;
+        self.spent.0.fetch_add(spent, Ordering::Relaxed);
+        self.share.uses(spent);
         if polled.is_pending() {
             self.turn = match gave_way {
-                true => Turn::Compute(self.places.next(place, cx)),
+                true => Turn::Compute(self.share.next(place, cx)),
                 false => Turn::Resume,
             };
         }
@@ -90,7 +91,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::give_way;
+    use crate::{Places, give_way};
 
     #[tokio::test]
     async fn each_turn_adds_to_what_a_guest_took() {
@@ -108,7 +109,7 @@ mod tests {
                 }
             }
         };
-        Metered::new(Box::pin(work), spent, Places::new(1)).await;
+        Metered::new(Box::pin(work), spent, Places::new(1).share()).await;
         let told = told.lock().unwrap();
         assert!(told[0] == 0 && told.is_sorted_by(|before, after| before < after), "{told:?}");
     }

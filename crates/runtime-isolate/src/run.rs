@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use mayfly_runtime_api::{
-    Body, Failure, LogLevel, Metered, Places, Reply, ReplyBody, ReplyStream, ResponseHead, Spent,
+    Body, Failure, LogLevel, Metered, Reply, ReplyBody, ReplyStream, ResponseHead, Share, Spent,
 };
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus};
 
@@ -37,7 +37,7 @@ pub(crate) struct Run {
     pub(crate) cold: bool,
     pub(crate) init: Duration,
     pub(crate) bytes_in: u64,
-    pub(crate) places: Places,
+    pub(crate) share: Share,
 }
 
 /// How it ended.
@@ -51,8 +51,8 @@ struct Ended {
 pub(crate) async fn run(run: Run) -> Result<Reply, Failure> {
     let output = Arc::clone(&run.slot.store.data().output);
     let (cold, began) = (run.cold, Instant::now());
-    let places = run.places.clone();
-    let future = Metered::new(Box::pin(drive(run)), Spent::default(), places);
+    let share = run.share.clone();
+    let future = Metered::new(Box::pin(drive(run)), Spent::default(), share);
     let mut running = Running { future, output, ended: None, cold, began };
     let head = std::future::poll_fn(|cx| running.poll_head(cx)).await;
     let (result, event) = match head {

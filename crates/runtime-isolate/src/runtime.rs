@@ -10,8 +10,8 @@ use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
     Body, Call, ChildCommand, CodeStore, Failure, HttpRequest, Instance, Keep, KeyedLock, LogLevel,
-    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
-    lambda,
+    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, Share,
+    StartRequest, lambda,
 };
 use mayfly_types::{
     Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, InvocationId, Outcome, OutcomeStatus,
@@ -188,6 +188,7 @@ impl Runtime for IsolateRuntime {
             secrets,
             revision,
             image: Mutex::default(),
+            share: self.shared.options.places.share(),
         }))
     }
 }
@@ -201,6 +202,7 @@ struct JsInstance {
     key: Digest,
     policy: Arc<Policy>,
     image: Mutex<Weak<Image>>,
+    share: Share,
 }
 
 impl Instance for JsInstance {
@@ -242,7 +244,7 @@ impl Instance for JsInstance {
                 cold,
                 init: if cold { began.elapsed() } else { Duration::ZERO },
                 bytes_in,
-                places: shared.options.places.clone(),
+                share: self.share.clone(),
             })
             .await
         })

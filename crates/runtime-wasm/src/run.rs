@@ -9,8 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
 use http_body::Body as _;
 use mayfly_runtime_api::{
-    Failure, HttpRequest, LogLevel, MOST_HEADERS, Metered, Places, Reply, ReplyBody, ReplyStream,
-    ResponseHead, give_way,
+    Failure, HttpRequest, LogLevel, MOST_HEADERS, Metered, Reply, ReplyBody, ReplyStream,
+    ResponseHead, Share, give_way,
 };
 use mayfly_types::{ByteSize, Fault, FaultCode, Outcome, OutcomeStatus, TimeSpan};
 use tokio::task::coop::unconstrained;
@@ -40,7 +40,7 @@ pub(crate) struct Run {
     pub(crate) timeout: Duration,
     pub(crate) cold: bool,
     pub(crate) init: Duration,
-    pub(crate) places: Places,
+    pub(crate) share: Share,
 }
 
 /// It ran past its deadline.
@@ -96,7 +96,7 @@ struct Running {
 
 impl Running {
     fn new(run: Run) -> Self {
-        let Run { loaded, mut state, request, memory, cpu, deadline, timeout, cold, init, places } =
+        let Run { loaded, mut state, request, memory, cpu, deadline, timeout, cold, init, share } =
             run;
         let exchange = Arc::default();
         let quota = Arc::clone(&state.limiter.quota);
@@ -112,7 +112,7 @@ impl Running {
             exchange,
             quota,
             lines,
-            guest: Some(Metered::new(Box::pin(guest), spent, places)),
+            guest: Some(Metered::new(Box::pin(guest), spent, share)),
             fault: None,
             body: None,
             ready: None,

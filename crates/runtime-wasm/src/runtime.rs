@@ -11,8 +11,8 @@ use futures_util::future::BoxFuture;
 use mayfly_egress::{Client, Policy};
 use mayfly_runtime_api::{
     Call, ChildCommand, CodeStore, Diagnostic, Failure, Instance, Keep, KeyedLock, LogLevel,
-    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, StartRequest,
-    lambda,
+    LogSink, Payload, Places, PrepareError, PrepareRequest, Prepared, Reply, Runtime, Share,
+    StartRequest, lambda,
 };
 use mayfly_types::{
     ByteSize, Digest, Fault, FaultCode, FunctionConfig, HandlerStyle, Outcome, OutcomeStatus,
@@ -254,6 +254,7 @@ impl Runtime for WasmRuntime {
             logs,
             revision,
             loaded: Mutex::default(),
+            share: self.shared.options.places.share(),
         }))
     }
 }
@@ -267,6 +268,7 @@ struct Function {
     environment: Arc<[(String, String)]>,
     logs: Arc<dyn LogSink>,
     loaded: Mutex<Weak<Loaded>>,
+    share: Share,
 }
 
 impl Instance for Function {
@@ -312,7 +314,7 @@ impl Instance for Function {
                 timeout: config.timeout.as_duration(),
                 cold,
                 init: if cold { began.elapsed() } else { Duration::ZERO },
-                places: self.shared.options.places.clone(),
+                share: self.share.clone(),
             })
             .await
         })

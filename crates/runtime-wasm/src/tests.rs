@@ -104,7 +104,7 @@ async fn reply_to(loaded: &Arc<Loaded>, path: &str, cpu: f64) -> Result<Reply, F
         timeout: Duration::from_secs(20),
         cold: false,
         init: Duration::ZERO,
-        places: Places::default(),
+        share: Places::default().share(),
     })
     .await
 }
