@@ -48,6 +48,8 @@ pub struct Limits {
     pub idle: Duration,
     /// The same of one that starts slowly and is likely to be called then.
     pub most_idle: Duration,
+    /// What the `Idempotency-Key`s of one function's requests and the answers kept for them may take, in bytes.
+    pub kept_answers: u64,
 }
 
 impl Default for Limits {
@@ -62,6 +64,7 @@ impl Default for Limits {
             line: 1000,
             idle: Duration::from_secs(60),
             most_idle: Duration::from_secs(600),
+            kept_answers: 1 << 30,
         }
     }
 }

@@ -31,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(250);
 /// How much longer than it may run an invocation has its key: for its place in line, its start and its end.
 const LONGER: Duration = Duration::from_secs(120);
+/// After how many seconds to ask again where a function has no room for another key.
+const ASK_AGAIN: u64 = 60;
 /// How often an end is told that the store did not take, and how long after the first time; then twice as long.
 const TOLD: u32 = 5;
 const TOLD_AGAIN: Duration = Duration::from_millis(50);
@@ -104,6 +106,7 @@ impl Invoker {
             app: invocation.target.app.clone(),
             function: invocation.target.function.clone(),
             key: IdempotencyKey { caller, key, payload },
+            room: self.limits().kept_answers,
         };
         let longest = revision.config().timeout.as_duration().saturating_add(LONGER);
         let for_us = i64::try_from(longest.as_micros()).unwrap_or(i64::MAX);
@@ -113,7 +116,8 @@ impl Invoker {
             match begun.map_err(|error| unavailable(&error))? {
                 Begun::Run => return Ok(Known::Nothing(request)),
                 Begun::Answered(id, kept) => return Ok(Known::Answered(id, kept)),
-                Begun::TooLarge(id) => return Err(too_large(id)),
+                Begun::NotKept(id) => return Err(not_kept(id)),
+                Begun::Full => return Err(full(&request)),
                 Begun::Differs => return Err(differs()),
                 Begun::Runs(id) if Instant::now() >= until => return Err(in_use(id)),
                 Begun::Runs(_) => self.wait(&request, until).await,
@@ -168,7 +172,7 @@ impl Invoker {
                 Ok(answer.into())
             }
             Ok(Whole::Larger(head, begun, rest)) => {
-                tell(replies, request, KeyedEnd::TooLarge).await;
+                tell(replies, request, KeyedEnd::NotKept).await;
                 Ok(Answer::Http { head, body: self.read_on(begun, rest) })
             }
             Err(fault) => {
@@ -309,10 +313,20 @@ fn in_use(id: InvocationId) -> Fault {
     Fault::new(FaultCode::KeyInUse, text).retry_after(1)
 }
 
-fn too_large(id: InvocationId) -> Fault {
+fn not_kept(id: InvocationId) -> Fault {
     let text = format!(
-        "invocation {id} had this Idempotency-Key, and its answer was larger than {LARGEST} bytes: it is not kept, and \
-         the function does not run again"
+        "invocation {id} had this Idempotency-Key, and its answer is not kept, because it was larger than {LARGEST} bytes \
+         or the function's answers take all the room they have: the function does not run again"
     );
     Fault::new(FaultCode::NotReplayable, text)
+}
+
+fn full(request: &KeyedRequest) -> Fault {
+    let KeyedRequest { function, room, .. } = request;
+    let text = format!(
+        "the Idempotency-Keys of {function} within 24 hours take all the room that they have, {}: ask later or without \
+         a key; the operator sets `limits.kept_answers`",
+        mayfly_types::ByteSize::bytes(*room)
+    );
+    Fault::new(FaultCode::TooManyRequests, text).retry_after(ASK_AGAIN)
 }

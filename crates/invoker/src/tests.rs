@@ -222,6 +222,15 @@ pub(crate) fn world(
     live: Vec<(u32, Arc<ReleaseView>)>,
     handler: impl Fn(Call) -> Result<Reply, Failure> + Send + Sync + 'static,
 ) -> World {
+    let limits = Limits { wait: Duration::from_millis(20), ..Limits::default() };
+    world_with(limits, live, handler)
+}
+
+pub(crate) fn world_with(
+    limits: Limits,
+    live: Vec<(u32, Arc<ReleaseView>)>,
+    handler: impl Fn(Call) -> Result<Reply, Failure> + Send + Sync + 'static,
+) -> World {
     let view: SharedView = Arc::new(ArcSwap::from_pointee(View::default()));
     let runtime = Arc::new(Fake {
         handler: Arc::new(handler),
@@ -245,7 +254,7 @@ pub(crate) fn world(
         replies: Arc::new(Work::open(&data).unwrap()),
         accounts: Arc::new(Accounts::new(clock.clone(), Prices::default())),
         clock,
-        limits: Limits { wait: Duration::from_millis(20), ..Limits::default() },
+        limits,
         observers: crate::Observers::default(),
         host: host.clone(),
     });

@@ -86,6 +86,8 @@ pub(crate) struct Limits {
     pub(crate) compile_time: Option<TimeSpan>,
     /// How long a process without calls is kept.
     pub(crate) keep_alive: Option<TimeSpan>,
+    /// What one function's `Idempotency-Key`s and the answers kept for them may take.
+    pub(crate) kept_answers: Option<ByteSize>,
     /// How long requests under way may take when the node stops.
     pub(crate) drain: Option<TimeSpan>,
 }

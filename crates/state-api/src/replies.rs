@@ -16,7 +16,13 @@ pub struct KeyedRequest {
     pub function: FunctionName,
     /// The key, with what the request carries.
     pub key: IdempotencyKey,
+    /// What the keys of the function's requests and the answers kept for them may take all together, in bytes; answers
+    /// no more than three quarters of it.
+    pub room: u64,
 }
+
+/// What a key of a request is counted as, in bytes.
+pub const BYTES_PER_KEY: u64 = 512;
 
 /// An answer that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,13 +33,27 @@ pub struct KeptReply {
     pub body: Vec<u8>,
 }
 
+impl KeptReply {
+    /// What it is counted as, in bytes.
+    pub fn size(&self) -> u64 {
+        (self.head.len() + self.body.len()) as u64
+    }
+}
+
+impl KeyedRequest {
+    /// What answers may take.
+    pub fn room_of_answers(&self) -> u64 {
+        self.room / 4 * 3
+    }
+}
+
 /// How an invocation with a key ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyedEnd {
-    /// With an answer for whoever asks again.
+    /// With an answer for whoever asks again, if there is room for it.
     Kept(KeptReply),
-    /// With an answer that is too large to be kept: it cannot be repeated, and neither can what led to it.
-    TooLarge,
+    /// With an answer that is not kept: it cannot be repeated, and neither can what led to it.
+    NotKept,
     /// Without any: the key is as if it had not been given.
     Nothing,
 }
@@ -48,7 +68,9 @@ pub enum Begun {
     /// This invocation had it, and answered so.
     Answered(InvocationId, KeptReply),
     /// This invocation had it, and its answer was not kept.
-    TooLarge(InvocationId),
+    NotKept(InvocationId),
+    /// Nobody has it, and there is no room for another key of this function.
+    Full,
     /// It was given with another payload, or for an event that nobody waits for.
     Differs,
 }

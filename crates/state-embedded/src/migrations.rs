@@ -17,6 +17,7 @@ pub(crate) const WORK: &[&str] = &[
     include_str!("migrations/0002-usage.sql"),
     include_str!("migrations/0003-replies.sql"),
     include_str!("migrations/0004-estimates.sql"),
+    include_str!("migrations/0005-room.sql"),
 ];
 
 /// Applies the steps that `database` (the file at `path`) lacks, in one transaction. Before that

@@ -11,7 +11,10 @@ use mayfly_runtime_api::{
 use mayfly_types::{HandlerStyle, Outcome, OutcomeStatus};
 
 use super::*;
-use crate::tests::{World, app, event, function, http, outcome, release, revision, world};
+use crate::Limits;
+use crate::tests::{
+    World, app, event, function, http, outcome, release, revision, world, world_with,
+};
 
 fn keyed(payload: Payload, key: &str) -> Invocation {
     let target = Target { app: app(), function: function(), release: None };
@@ -258,6 +261,37 @@ async fn bodies_and_answers_over_the_limit_are_not_kept() {
     let again = world.invoker.invoke(keyed(http("pay 7"), "order-7")).await;
     assert_eq!(code(again), FaultCode::NotReplayable);
     assert_eq!(runs.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_function_whose_keys_take_all_their_room_runs_none_with_another() {
+    let limits = Limits { kept_answers: 3 << 10, ..Limits::default() };
+    let live = vec![(100, release(1, revision(HandlerStyle::Fetch, None, "a")))];
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let world = world_with(limits, live, move |_| {
+        page(counted.fetch_add(1, Ordering::SeqCst) + 1, Bytes::from_static(&[b'x'; 1200]))
+    });
+    let ask = async |key: &str| world.invoker.invoke(keyed(http("pay"), key)).await;
+    for key in ["1", "2"] {
+        assert!(ask(key).await.answer.is_ok());
+    }
+    assert!(ask("1").await.again.is_some());
+    assert_eq!(code(ask("2").await), FaultCode::NotReplayable);
+    for key in ["3", "4"] {
+        assert!(ask(key).await.answer.is_ok() == (key == "3"), "{key}");
+    }
+    let fault = ask("5").await.answer.unwrap_err();
+    assert_eq!(fault.code, FaultCode::TooManyRequests);
+    assert!(
+        fault.message.contains("limits.kept_answers") && fault.message.contains("3KB"),
+        "{fault}"
+    );
+    assert!(fault.retry_after.is_some());
+    assert_eq!(runs.load(Ordering::SeqCst), 3, "and those without room for a key not");
+    assert!(ask("1").await.again.is_some(), "what is kept is told");
+    let without = Invocation { key: None, ..keyed(http("pay"), "") };
+    assert!(world.invoker.invoke(without).await.answer.is_ok());
 }
 
 #[tokio::test]

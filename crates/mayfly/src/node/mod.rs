@@ -438,6 +438,7 @@ fn limit(config: &Config, limits: &mut mayfly_invoker::Limits) -> anyhow::Result
     limits.tenant = given.tenant_concurrency.unwrap_or(limits.tenant);
     limits.wait = given.queue_wait.map_or(limits.wait, |span| span.as_duration());
     limits.line = given.queue_length.unwrap_or(limits.line);
+    limits.kept_answers = given.kept_answers.map_or(limits.kept_answers, |size| size.as_bytes());
     if let Some(oversell) = given.oversell {
         anyhow::ensure!(
             oversell.is_finite() && oversell > 0.0,

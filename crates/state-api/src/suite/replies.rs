@@ -5,8 +5,8 @@ use mayfly_types::InvocationId;
 use super::function;
 use super::queue::{HOUR_US, SECOND_US, TestClock, event, key, some_app};
 use crate::{
-    Accepted, Begun, Error, InvocationQueue, KeptReply, KeyedEnd, KeyedRequest, NewInvocation,
-    ReplyStore,
+    Accepted, BYTES_PER_KEY, Begun, Error, InvocationQueue, KeptReply, KeyedEnd, KeyedRequest,
+    NewInvocation, ReplyStore,
 };
 
 /// One test per behaviour: `reply_suite!(open)`, where `open` is an async function that answers a pointer to a
@@ -16,7 +16,7 @@ macro_rules! reply_suite {
     (@list $($how:tt)*) => {
         $crate::reply_suite! { @run $($how)*;
             an_answer_is_told_again
-            an_answer_that_is_too_large_is_known_but_not_told
+            an_answer_that_is_not_kept_is_known_but_not_told
             what_came_to_nothing_may_run_again
             a_key_with_another_payload_is_not_answered
             keys_are_their_callers_and_functions
@@ -25,6 +25,8 @@ macro_rules! reply_suite {
             answers_are_kept_for_a_day
             an_events_key_is_no_requests_and_the_other_way_round
             answers_of_a_deleted_app_are_gone
+            answers_are_kept_while_there_is_room
+            a_function_has_room_for_so_many_keys
         }
     };
     (@run tests $open:path; $($name:ident)*) => {$(
@@ -54,7 +56,8 @@ const FOR_US: i64 = 60 * SECOND_US;
 
 fn request(payload: &str) -> KeyedRequest {
     let key = key("order-7", payload);
-    KeyedRequest { id: InvocationId::new(), app: some_app(), function: function("thumb"), key }
+    let (app, function) = (some_app(), function("thumb"));
+    KeyedRequest { id: InvocationId::new(), app, function, key, room: 1 << 30 }
 }
 
 fn again(request: &KeyedRequest) -> KeyedRequest {
@@ -92,14 +95,14 @@ pub async fn an_answer_is_told_again<S: Keyed>(store: &S, _clock: &TestClock) {
 }
 
 /// It does not run again.
-pub async fn an_answer_that_is_too_large_is_known_but_not_told<S: Keyed>(
+pub async fn an_answer_that_is_not_kept_is_known_but_not_told<S: Keyed>(
     store: &S,
     _clock: &TestClock,
 ) {
     let first = request("1");
     runs(store, &first).await;
-    store.end(&first, KeyedEnd::TooLarge).await.unwrap();
-    assert_eq!(store.begin(&again(&first), FOR_US).await, Ok(Begun::TooLarge(first.id)));
+    store.end(&first, KeyedEnd::NotKept).await.unwrap();
+    assert_eq!(store.begin(&again(&first), FOR_US).await, Ok(Begun::NotKept(first.id)));
 }
 
 /// With any payload.
@@ -228,4 +231,78 @@ pub async fn answers_of_a_deleted_app_are_gone<S: Keyed>(store: &S, _clock: &Tes
     runs(store, &again(&first)).await;
     let told = store.begin(&again(&other), FOR_US).await;
     assert_eq!(told, Ok(Begun::Answered(other.id, reply("1"))));
+}
+
+/// A request like another, with a key of its own.
+fn numbered(like: &KeyedRequest, number: usize) -> KeyedRequest {
+    KeyedRequest { key: key(&format!("order-{number}"), "1"), ..again(like) }
+}
+
+async fn answers(store: &impl Keyed, request: &KeyedRequest, bytes: usize) -> Begun {
+    runs(store, request).await;
+    let reply = KeptReply { head: String::new(), body: vec![7; bytes] };
+    store.end(request, KeyedEnd::Kept(reply)).await.unwrap();
+    store.begin(&again(request), FOR_US).await.unwrap()
+}
+
+/// Three quarters of it: then they are known but not told, until those before are forgotten. Other functions have theirs.
+pub async fn answers_are_kept_while_there_is_room<S: Keyed>(store: &S, clock: &TestClock) {
+    let bytes = 10 * BYTES_PER_KEY as usize;
+    let first = KeyedRequest { room: 32 * BYTES_PER_KEY, ..request("1") };
+    for number in 0..2 {
+        let told = answers(store, &numbered(&first, number), bytes).await;
+        assert!(matches!(told, Begun::Answered(..)), "{number}: {told:?}");
+    }
+    let third = numbered(&first, 2);
+    assert_eq!(answers(store, &third, bytes).await, Begun::NotKept(third.id));
+    // What is less still has room, and another function's answers have theirs.
+    let told = answers(store, &numbered(&first, 3), 0).await;
+    assert!(matches!(told, Begun::Answered(..)), "{told:?}");
+    let other = KeyedRequest { function: function("next"), ..numbered(&first, 2) };
+    let told = answers(store, &other, bytes).await;
+    assert!(matches!(told, Begun::Answered(..)), "{told:?}");
+
+    clock.advance(24 * HOUR_US + SECOND_US);
+    store.forget(1_000).await.unwrap();
+    let told = answers(store, &third, bytes).await;
+    assert!(matches!(told, Begun::Answered(..)), "{told:?}");
+}
+
+/// Those that are there are answered nevertheless; events have their keys elsewhere; what came to nothing or is
+/// forgotten takes none.
+pub async fn a_function_has_room_for_so_many_keys<S: Keyed>(store: &S, clock: &TestClock) {
+    const MOST: usize = 4;
+    let first = KeyedRequest { room: MOST as u64 * BYTES_PER_KEY, ..request("1") };
+    let nth = |number| numbered(&first, number);
+    let of_event = NewInvocation { key: Some(nth(100).key), ..event(&first.app, "1") };
+    store.accept(of_event).await.unwrap();
+    let all: Vec<KeyedRequest> = (0..MOST).map(nth).collect();
+    for request in &all {
+        runs(store, request).await;
+    }
+    assert_eq!(store.begin(&nth(MOST), FOR_US).await, Ok(Begun::Full));
+    assert_eq!(store.begin(&again(&all[0]), FOR_US).await, Ok(Begun::Runs(all[0].id)));
+    store.end(&all[0], KeyedEnd::NotKept).await.unwrap();
+    assert_eq!(store.begin(&nth(MOST), FOR_US).await, Ok(Begun::Full));
+    assert_eq!(store.begin(&again(&all[0]), FOR_US).await, Ok(Begun::NotKept(all[0].id)));
+    for _ in 0..2 {
+        store.end(&all[1], KeyedEnd::Nothing).await.unwrap();
+    }
+    runs(store, &nth(MOST)).await;
+    assert_eq!(store.begin(&nth(MOST + 1), FOR_US).await, Ok(Begun::Full));
+
+    // One whose time is over is its next holder's, and counts once.
+    clock.advance(24 * HOUR_US + SECOND_US);
+    store.forget(2).await.unwrap();
+    store.forget(1_000).await.unwrap();
+    for number in 10..10 + MOST {
+        runs(store, &nth(number)).await;
+    }
+    assert_eq!(store.begin(&nth(0), FOR_US).await, Ok(Begun::Full));
+    clock.advance(FOR_US);
+    let large = KeyedRequest { room: 1 << 20, ..nth(10) };
+    runs(store, &large).await;
+    store.end(&large, KeyedEnd::Nothing).await.unwrap();
+    runs(store, &nth(0)).await;
+    assert_eq!(store.begin(&nth(1), FOR_US).await, Ok(Begun::Full));
 }

@@ -13,6 +13,7 @@ pub(super) const ALL: &[&str] = &[
     include_str!("../migrations/0002-work.sql"),
     include_str!("../migrations/0003-replies.sql"),
     include_str!("../migrations/0004-estimates.sql"),
+    include_str!("../migrations/0005-room.sql"),
 ];
 
 /// Applies the steps that the schema lacks, in one transaction.

@@ -1,6 +1,8 @@
 //! Keys of requests that somebody waits for, and answers that are kept for them.
 
-use mayfly_state_api::{Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest};
+use mayfly_state_api::{
+    BYTES_PER_KEY, Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest,
+};
 use mayfly_types::InvocationId;
 use uuid::Uuid;
 
@@ -8,7 +10,7 @@ use super::accept::{KEYS_KEPT_US, number};
 use super::queries;
 use crate::database::Tx;
 use crate::database::failure::{Failure, Step};
-use crate::database::rows::{Params, bounded, execute, first, one};
+use crate::database::rows::{self, Params, bounded, execute, first, integer, one};
 
 /// What has a key.
 pub(super) struct Holder {
@@ -67,6 +69,11 @@ pub(super) async fn begin(
         Some(of) => of,
         None => number(tx, &request.app, &request.function).await?,
     };
+    if kept(tx, of).await?.saturating_add(BYTES_PER_KEY) > request.room
+        && !is_held(tx, of, &request.key, now_us).await?
+    {
+        return Ok(Begun::Full);
+    }
     let held_us = Some(now_us.saturating_add(for_us));
     let Some(Holder { id, state, same }) =
         claim(tx, of, &request.key, request.id, now_us, held_us).await?
@@ -84,7 +91,7 @@ pub(super) async fn begin(
             })
             .await?
         }
-        3 if same => Begun::TooLarge(id),
+        3 if same => Begun::NotKept(id),
         _ => Begun::Differs,
     })
 }
@@ -100,16 +107,12 @@ pub(super) async fn end(tx: &Tx, request: &KeyedRequest, end: &KeyedEnd, now_us:
     };
     let id = request.id.uuid();
     let mine: Params<'_> = &[&of, &key.caller, &key.key, &id];
-    let state: i16 = match end {
-        KeyedEnd::Nothing => {
-            let sql = "DELETE FROM keys
-                WHERE of = $1 AND caller = $2 AND key = $3 AND invocation = $4 AND state = 1";
-            execute(tx, sql, mine).await?;
-            return Ok(());
-        }
-        KeyedEnd::Kept(_) => 2,
-        KeyedEnd::TooLarge => 3,
-    };
+    if *end == KeyedEnd::Nothing {
+        let sql = "DELETE FROM keys
+            WHERE of = $1 AND caller = $2 AND key = $3 AND invocation = $4 AND state = 1";
+        execute(tx, sql, mine).await?;
+        return Ok(());
+    }
     let sql = "SELECT state FROM keys
         WHERE of = $1 AND caller = $2 AND key = $3 AND invocation = $4 FOR UPDATE";
     match first(tx, sql, mine, |row| Ok(row.try_get::<_, i16>(0)?)).await? {
@@ -118,15 +121,39 @@ pub(super) async fn end(tx: &Tx, request: &KeyedRequest, end: &KeyedEnd, now_us:
         Some(2 | 3) => return Ok(()),
         _ => return Err(conflict()),
     }
+    let reply = match end {
+        KeyedEnd::Kept(reply) => {
+            let with_it = kept(tx, of).await?.saturating_add(reply.size());
+            Some(reply).filter(|_| with_it <= request.room_of_answers())
+        }
+        KeyedEnd::NotKept | KeyedEnd::Nothing => None,
+    };
+    let state: i16 = if reply.is_some() { 2 } else { 3 };
     let sql = "UPDATE keys SET state = $4, held_us = NULL
         WHERE of = $1 AND caller = $2 AND key = $3";
     execute(tx, sql, &[&of, &key.caller, &key.key, &state]).await?;
-    if let KeyedEnd::Kept(reply) = end {
-        let sql = "INSERT INTO replies VALUES ($1, $2, $3, $4) ON CONFLICT (invocation)
-            DO UPDATE SET at_us = excluded.at_us, head = excluded.head, body = excluded.body";
-        execute(tx, sql, &[&id, &now_us, &reply.head, &reply.body]).await?;
+    if let Some(reply) = reply {
+        let sql = "INSERT INTO replies (invocation, at_us, head, body, of, bytes)
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let bytes = integer(reply.size());
+        execute(tx, sql, &[&id, &now_us, &reply.head, &reply.body, &of, &bytes]).await?;
     }
     Ok(())
+}
+
+/// What a function's keys and answers take, in bytes, as far as others have committed.
+async fn kept(tx: &Tx, of: i64) -> Step<u64> {
+    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM kept WHERE of = $1";
+    one(tx, sql, &[&of], |row| rows::number(row, 0)).await
+}
+
+/// Whether somebody has a key.
+async fn is_held(tx: &Tx, of: i64, key: &IdempotencyKey, now_us: i64) -> Step<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM keys WHERE of = $1 AND caller = $2 AND key = $3
+        AND at_us > $4 AND (state <> 1 OR held_us > $5))";
+    let since_us = now_us.saturating_sub(KEYS_KEPT_US);
+    let these: Params<'_> = &[&of, &key.caller, &key.key, &since_us, &now_us];
+    one(tx, sql, these, |row| Ok(row.try_get(0)?)).await
 }
 
 /// Forgets answers whose keys are over. An answer comes after its key, so none goes before it.

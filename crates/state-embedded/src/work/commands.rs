@@ -23,20 +23,19 @@ const APART_US: i64 = 100_000;
 const ATTEMPTS_KEPT: u32 = 20;
 
 pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) -> Step<Accepted> {
-    let sql = "SELECT due_us FROM invocations WHERE id = ?1";
-    let mut known = database.prepare_cached(sql)?;
-    if let Some(due_us) = known.query_row([new.id.as_bytes()], |row| row.get(0)).optional()? {
-        return Ok(Accepted::Queued { due_us });
-    }
     let of = function(database, &new.app, &new.function)?;
     if let Some(key) = &new.key {
+        if let Some(known) = queued(database, new.id)? {
+            return Ok(known);
+        }
         match replies::holder(database, of, key, now_us)? {
             None => {}
             Some((Holder::Event(given), true)) => return Ok(Accepted::Known(given)),
             Some(_) => return Ok(Accepted::Differs),
         }
-        let sql = "INSERT OR REPLACE INTO keys (of, caller, key, payload, invocation, at_us)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO keys (of, caller, key, payload, invocation, at_us)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET payload = excluded.payload,
+                invocation = excluded.invocation, at_us = excluded.at_us, state = 0, held_us = NULL";
         let payload = key.payload.to_string();
         let row = params![of, key.caller, key.key, payload, new.id.as_bytes(), now_us];
         execute(database, sql, row)?;
@@ -44,7 +43,7 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
     let due_us = new.due_us.max(now_us);
     let sql = "INSERT INTO invocations
             (id, of, status, kind, accepted_us, due_us, max_age_us, expires_us, caller)
-        VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8)";
+        VALUES (?1, ?2, 0, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING";
     let expires_us = due_us.saturating_add(new.max_age_us);
     let row = params![
         new.id.as_bytes(),
@@ -56,10 +55,22 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
         expires_us,
         new.caller
     ];
-    execute(database, sql, row)?;
+    if execute(database, sql, row)? == 0
+        && let Some(known) = queued(database, new.id)?
+    {
+        return Ok(known);
+    }
     let sql = "INSERT INTO payloads VALUES (?1, ?2)";
     execute(database, sql, params![database.last_insert_rowid(), new.payload])?;
     Ok(Accepted::Queued { due_us })
+}
+
+/// What was answered when this event came before.
+fn queued(database: &Connection, id: InvocationId) -> Step<Option<Accepted>> {
+    let sql = "SELECT due_us FROM invocations WHERE id = ?1";
+    let mut known = database.prepare_cached(sql)?;
+    let due_us = known.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(due_us.map(|due_us| Accepted::Queued { due_us }))
 }
 
 /// A function's number, given now if it has none.

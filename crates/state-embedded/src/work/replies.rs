@@ -1,13 +1,15 @@
 //! Keys of requests that somebody waits for, and answers that are kept for them.
 
-use mayfly_state_api::{Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest};
+use mayfly_state_api::{
+    BYTES_PER_KEY, Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest,
+};
 use mayfly_types::InvocationId;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::commands::{KEYS_KEPT_US, execute, function};
 use super::queries::{self, id};
 use crate::sqlite::failure::{Failure, Step};
-use crate::sqlite::rows::{bounded, unknown};
+use crate::sqlite::rows::{bounded, integer, number, unknown};
 
 /// What has a key.
 pub(super) enum Holder {
@@ -17,8 +19,8 @@ pub(super) enum Holder {
     Runs(InvocationId),
     /// A request whose answer is kept.
     Kept(InvocationId),
-    /// A request whose answer was too large.
-    TooLarge(InvocationId),
+    /// A request whose answer was not kept.
+    NotKept(InvocationId),
 }
 
 /// What has a key of a function now, and whether with the same payload.
@@ -41,7 +43,7 @@ pub(super) fn holder(
         0 => Holder::Event(given),
         1 => Holder::Runs(given),
         2 => Holder::Kept(given),
-        3 => Holder::TooLarge(given),
+        3 => Holder::NotKept(given),
         other => return Err(unknown("state of a key", &i64::to_string(&other))),
     };
     Ok(Some((holder, same)))
@@ -60,7 +62,7 @@ pub(super) fn begin(
         Some((_, false) | (Holder::Event(_), _)) => return Ok(Begun::Differs),
         Some((Holder::Runs(given), true)) if given == request.id => return Ok(Begun::Run),
         Some((Holder::Runs(given), true)) => return Ok(Begun::Runs(given)),
-        Some((Holder::TooLarge(given), true)) => return Ok(Begun::TooLarge(given)),
+        Some((Holder::NotKept(given), true)) => return Ok(Begun::NotKept(given)),
         Some((Holder::Kept(given), true)) => {
             let sql = "SELECT head, body FROM replies WHERE invocation = ?1";
             let mut statement = database.prepare_cached(sql)?;
@@ -70,9 +72,13 @@ pub(super) fn begin(
             return Ok(Begun::Answered(given, reply?));
         }
     }
-    let sql =
-        "INSERT OR REPLACE INTO keys (of, caller, key, payload, invocation, at_us, state, held_us)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7)";
+    if kept(database, of)?.saturating_add(BYTES_PER_KEY) > request.room {
+        return Ok(Begun::Full);
+    }
+    let sql = "INSERT INTO keys (of, caller, key, payload, invocation, at_us, state, held_us)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7) ON CONFLICT DO UPDATE SET payload = excluded.payload,
+            invocation = excluded.invocation, at_us = excluded.at_us, state = excluded.state,
+            held_us = excluded.held_us";
     let held_us = now_us.saturating_add(for_us);
     let (payload, id) = (key.payload.to_string(), request.id.as_bytes());
     execute(database, sql, params![of, key.caller, key.key, payload, id, now_us, held_us])?;
@@ -110,14 +116,28 @@ pub(super) fn end(
     }
     let sql =
         "UPDATE keys SET state = ?4, held_us = NULL WHERE of = ?1 AND caller = ?2 AND key = ?3";
-    let state = if matches!(end, KeyedEnd::Kept(_)) { 2 } else { 3 };
+    let reply = match end {
+        KeyedEnd::Kept(reply) => {
+            let with_it = kept(database, of)?.saturating_add(reply.size());
+            Some(reply).filter(|_| with_it <= request.room_of_answers())
+        }
+        KeyedEnd::NotKept | KeyedEnd::Nothing => None,
+    };
+    let state = if reply.is_some() { 2 } else { 3 };
     execute(database, sql, params![of, key.caller, key.key, state])?;
-    if let KeyedEnd::Kept(reply) = end {
-        let sql = "INSERT OR REPLACE INTO replies VALUES (?1, ?2, ?3, ?4)";
-        let row = params![request.id.as_bytes(), now_us, reply.head, reply.body];
-        execute(database, sql, row)?;
+    if let Some(reply) = reply {
+        let sql = "INSERT INTO replies (invocation, at_us, head, body, of, bytes)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (id, bytes) = (request.id.as_bytes(), integer(reply.size()));
+        execute(database, sql, params![id, now_us, reply.head, reply.body, of, bytes])?;
     }
     Ok(())
+}
+
+/// What a function's keys and answers take, in bytes.
+fn kept(database: &Connection, of: i64) -> Step<u64> {
+    let sql = "SELECT kept FROM functions WHERE number = ?1";
+    Ok(database.prepare_cached(sql)?.query_row([of], |row| number(row, 0))?)
 }
 
 /// Gives keys back that somebody held who is no more.
