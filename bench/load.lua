@@ -1,7 +1,8 @@
 -- The load: every request has a value of its own in its path.
 --
 -- Arguments: a prefix that no other run has; then `checked`, `fresh` or `counted`; then how many
--- milliseconds a connection rests on average until it asks again, which is part of no answer. `checked` wants
+-- milliseconds a connection rests on average until it asks again, which is part of no answer; then, if requests are to
+-- send something, the path and the body, the same each time. `checked` wants
 -- each answer to hold the value of one request that still waits for its answer; `fresh` wants the
 -- module's counter to be 1 besides. `counted` looks at statuses alone, because looking at bodies
 -- takes the load's core longer than the quickest server takes to answer.
@@ -19,6 +20,14 @@ end
 
 function init(arguments)
   local prefix, mode, rest = arguments[1], arguments[2], tonumber(arguments[3])
+  if arguments[4] then
+    local post = wrk.format("POST", arguments[4], nil, arguments[5])
+    function request()
+      return post
+    end
+    return
+  end
+
   local text = wrk.format("GET", "/bench/" .. prefix .. "-@")
   local at = text:find("@", 1, true)
   head, tail = text:sub(1, at - 1), text:sub(at + 1)

@@ -19,7 +19,12 @@ use crate::process::Process;
 /// How long a call waits for a process that is busy before another one is started: most calls end
 /// sooner than a process starts.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// The same where processors are scarce.
+/// Where more than one call in so many waits for longer, others will too: then another process is started, though who
+/// waits now is served sooner by those that are there.
+const SELDOM: u32 = 100;
+/// How many calls say how many wait, before the older ones count half.
+const COUNTED: u32 = 1000;
+/// How long a call waits where processors are scarce.
 const CROWDED: Duration = Duration::from_secs(1);
 /// Calls that take less are handed to a process before it has done with those before.
 const SHORT: Duration = Duration::from_millis(1);
@@ -86,6 +91,7 @@ struct State {
     call: Duration,
     least: Least,
     init: Duration,
+    waits: Waits,
     /// Processors of this node.
     cores: usize,
     /// Calls until one may be handed in behind another.
@@ -128,6 +134,7 @@ impl Pool {
             call: Duration::ZERO,
             least: Least::default(),
             init: Duration::ZERO,
+            waits: Waits::default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             wary: WARY_AT_FIRST,
             pressure: Pressure::default(),
@@ -210,6 +217,7 @@ impl Pool {
     async fn place(self: &Arc<Self>) -> Result<Lease, Fault> {
         let mut place = {
             let mut state = self.lock();
+            state.waits.call();
             if let Some(lease) = state.free(self) {
                 return Ok(lease);
             }
@@ -230,11 +238,16 @@ impl Pool {
             if let Ok(found) = tokio::time::timeout(patience, &mut place).await {
                 return found.unwrap_or_else(|_| Err(lost()));
             }
+            let first = patience == PATIENCE;
             // Many who wait long would look often.
             patience = (patience * 2).min(PATIENCE * 16);
             let mut state = self.lock();
             state.waiting.retain(|waiting| !waiting.is_closed());
             state.serve(self);
+            // Who waits for a start waits for no process that is busy.
+            if first && !state.members.is_empty() {
+                state.waits.wait();
+            }
             if state.wants_more(self.uses.at_once as usize) {
                 self.start(&mut state);
             }
@@ -335,6 +348,30 @@ impl Least {
     }
 }
 
+/// How many calls of late waited for a process that was busy.
+#[derive(Debug, Default)]
+struct Waits {
+    calls: u32,
+    waited: u32,
+}
+
+impl Waits {
+    fn call(&mut self) {
+        self.calls += 1;
+        if self.calls == COUNTED {
+            (self.calls, self.waited) = (self.calls / 2, self.waited / 2);
+        }
+    }
+
+    fn wait(&mut self) {
+        self.waited += 1;
+    }
+
+    fn are_many(&self) -> bool {
+        self.waited * SELDOM > self.calls
+    }
+}
+
 /// A mean that forgets.
 fn lately(before: Duration, now: Duration) -> Duration {
     if before.is_zero() { now } else { (before * 7 + now) / 8 }
@@ -363,7 +400,11 @@ impl State {
         let call = self.call.max(oldest.unwrap_or(Duration::MAX));
         let wait = call.saturating_mul(turns);
         // Where the processors are what all wait for, more processes make it worse.
-        let enough = if self.pressure.is_high() { CROWDED } else { self.init.max(PATIENCE) };
+        let enough = match (self.pressure.is_high(), self.waits.are_many()) {
+            (true, _) => CROWDED,
+            (false, true) => PATIENCE,
+            (false, false) => self.init.max(PATIENCE),
+        };
         wait > enough
     }
 
@@ -521,6 +562,23 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waits_are_many_when_more_than_one_call_in_a_hundred_waits_of_late() {
+        let mut waits = Waits::default();
+        assert!(!waits.are_many());
+        (0..100).for_each(|_| waits.call());
+        waits.wait();
+        assert!(!waits.are_many());
+        waits.wait();
+        assert!(waits.are_many());
+        // Calls that do not wait make it be forgotten.
+        (0..10 * COUNTED).for_each(|_| waits.call());
+        assert!(!waits.are_many());
+        // And no more than the latest count.
+        (0..20).for_each(|_| waits.wait());
+        assert!(waits.are_many());
+    }
 
     #[test]
     fn the_shortest_call_is_forgotten_after_a_while() {

@@ -1,6 +1,7 @@
 //! A database: one thread that writes and shares commits among callers, and readers beside it.
 
 pub(crate) mod failure;
+mod gather;
 mod readers;
 pub(crate) mod rows;
 mod writer;

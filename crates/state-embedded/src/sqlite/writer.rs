@@ -2,17 +2,19 @@
 //! that many commands share one sync of the disk.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use mayfly_state_api::Error;
 use mayfly_types::{OperationId, TenantName};
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::Kind;
 use super::failure::{Failure, Step, store_error};
+use super::gather::Gather;
 use crate::DataDir;
 
 /// Most commands in one transaction.
@@ -41,9 +43,16 @@ pub(crate) struct Command {
 /// What is done after each commit, before the callers have their answers.
 pub(crate) type AfterCommit = Box<dyn FnMut(&Connection) + Send>;
 
+/// A command that waits, with its room.
+struct Queued {
+    command: Command,
+    _room: OwnedSemaphorePermit,
+}
+
 /// The writer's owner; dropping it waits until what is queued is done.
 pub(crate) struct Writer {
-    queue: Option<mpsc::Sender<Command>>,
+    queue: Option<mpsc::Sender<Queued>>,
+    room: Arc<Semaphore>,
     thread: Option<JoinHandle<()>>,
     name: &'static str,
     commits: Arc<AtomicU64>,
@@ -57,7 +66,7 @@ impl Writer {
         kind: &Kind,
         after: AfterCommit,
     ) -> io::Result<Self> {
-        let (queue, commands) = mpsc::channel(QUEUE);
+        let (queue, commands) = mpsc::channel();
         let commits = Arc::new(AtomicU64::new(0));
         let name = kind.file;
         let remembers = kind.remembers;
@@ -66,14 +75,16 @@ impl Writer {
             State { database, data, name, remembers, after, commits: commits_told, forgot_us: 0 };
         let thread =
             thread::Builder::new().name(format!("mayfly-{}", name.trim_end_matches(".db")));
-        let thread = thread.spawn(move || state.run(commands))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), name, commits })
+        let thread = thread.spawn(move || state.run(&commands))?;
+        let room = Arc::new(Semaphore::new(QUEUE));
+        Ok(Self { queue: Some(queue), room, thread: Some(thread), name, commits })
     }
 
     /// Queues a command; its reply comes after the commit.
     pub(crate) async fn submit(&self, command: Command) -> Result<(), Error> {
         let Some(queue) = &self.queue else { return Err(ended(self.name)) };
-        queue.send(command).await.map_err(|_| ended(self.name))
+        let room = Arc::clone(&self.room).acquire_owned().await.map_err(|_| ended(self.name))?;
+        queue.send(Queued { command, _room: room }).map_err(|_| ended(self.name))
     }
 
     /// Transactions committed since the start.
@@ -110,17 +121,29 @@ struct State {
 }
 
 impl State {
-    fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut batch = Vec::with_capacity(BATCH);
-        while commands.blocking_recv_many(&mut batch, BATCH) > 0 {
-            self.commit(&mut batch);
+    fn run(&mut self, commands: &mpsc::Receiver<Queued>) {
+        let (mut batch, mut gather) = (Vec::with_capacity(BATCH), Gather::default());
+        loop {
+            if batch.is_empty() {
+                let Ok(first) = commands.recv() else { return };
+                batch.push(first);
+            }
+            gather.fill(commands, &mut batch, BATCH);
+            let began = Instant::now();
+            let answers = self.commit(&mut batch);
+            // Who waits already comes with the next, beside those who are answered now.
+            let next: Vec<_> = commands.try_iter().take(BATCH).collect();
+            gather.committed(began.elapsed(), batch.len(), next.len());
+            for (queued, answer) in std::mem::replace(&mut batch, next).into_iter().zip(answers) {
+                let _caller_may_have_left = queued.command.reply.send(answer);
+            }
             if self.remembers {
                 self.forget();
             }
         }
     }
 
-    fn commit(&mut self, batch: &mut Vec<Command>) {
+    fn commit(&mut self, batch: &mut [Queued]) -> Vec<Answer> {
         let answers = match self.together(batch) {
             Ok(answers) => answers,
             // One failure, such as a full disk, may take the whole transaction with it: each
@@ -135,29 +158,39 @@ impl State {
             Err(error) => vec![Err(error)],
         };
         (self.after)(&self.database);
-        for (command, answer) in batch.drain(..).zip(answers) {
-            let _caller_may_have_left = command.reply.send(answer);
-        }
+        answers
     }
 
     /// Runs commands in one transaction: either all have their answer and are on disk, or none ran.
-    fn together(&self, commands: &mut [Command]) -> Result<Vec<Answer>, Error> {
+    fn together(&self, commands: &mut [Queued]) -> Result<Vec<Answer>, Error> {
+        let done = match self.transaction(commands, Undo::Nothing) {
+            Err(Stop::Refused) => self.transaction(commands, Undo::Each),
+            other => other,
+        };
+        done.map_err(|stop| match stop {
+            Stop::Failed(error) => store_error(self.name, &error),
+            Stop::Refused => ended(self.name),
+        })
+    }
+
+    fn transaction(&self, commands: &mut [Queued], undo: Undo) -> Result<Vec<Answer>, Stop> {
         let now_us = self.data.now_us();
-        let run = |commands: &mut [Command]| -> Result<Vec<Answer>, rusqlite::Error> {
+        let run = |commands: &mut [Queued]| -> Result<Vec<Answer>, Stop> {
             self.database.execute_batch("BEGIN IMMEDIATE")?;
-            let answers =
-                commands.iter_mut().map(|command| one(&self.database, self.name, command, now_us));
+            let answers = commands
+                .iter_mut()
+                .map(|queued| one(&self.database, self.name, &mut queued.command, now_us, undo));
             let answers = answers.collect::<Result<_, _>>()?;
             self.database.execute_batch("COMMIT")?;
             Ok(answers)
         };
-        let answers = run(commands).map_err(|error| {
+        let answers = run(commands).map_err(|stop| {
             if !self.database.is_autocommit()
                 && let Err(error) = self.database.execute_batch("ROLLBACK")
             {
                 tracing::error!(%error, database = self.name, "roll back");
             }
-            store_error(self.name, &error)
+            stop
         })?;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
@@ -178,15 +211,40 @@ impl State {
     }
 }
 
-/// Runs one command in its own savepoint. An error is one of SQLite's: the transaction is in doubt.
+/// What undoes a command that is refused in the midst of what it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Undo {
+    /// Nothing: the transaction is begun anew. A savepoint for each command costs as much as the command, and those
+    /// that are refused have seldom changed anything.
+    Nothing,
+    /// Its own savepoint.
+    Each,
+}
+
+/// Why a transaction is not committed.
+enum Stop {
+    /// A command that was refused has changed something.
+    Refused,
+    /// SQLite failed: it is in doubt.
+    Failed(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Runs one command.
 fn one(
     database: &Connection,
     file: &str,
     command: &mut Command,
     now_us: i64,
-) -> rusqlite::Result<Answer> {
+    undo: Undo,
+) -> Result<Answer, Stop> {
     let Some((tenant, op)) = &command.op else {
-        return in_savepoint(database, file, &mut command.work, now_us);
+        return by_itself(database, file, &mut command.work, now_us, undo);
     };
     let (tenant, op) = (tenant.as_str(), op.to_string());
     if let Some((name, answer)) = recall(database, tenant, &op)? {
@@ -196,7 +254,7 @@ fn one(
             Err(Error::Conflict(format!("operation {op} was already used to {name}")))
         });
     }
-    let answer = in_savepoint(database, file, &mut command.work, now_us)?;
+    let answer = by_itself(database, file, &mut command.work, now_us, undo)?;
     let (outcome, text) = match &answer {
         Ok(answer) => ("done", answer),
         Err(Error::NotFound { what }) => ("not_found", what),
@@ -215,26 +273,35 @@ fn one(
     Ok(answer)
 }
 
-fn in_savepoint(
+/// Does a command's work, all of it or none.
+fn by_itself(
     database: &Connection,
     name: &str,
     work: &mut Work,
     now_us: i64,
-) -> rusqlite::Result<Answer> {
-    database.prepare_cached("SAVEPOINT command")?.execute([])?;
+    undo: Undo,
+) -> Result<Answer, Stop> {
+    if undo == Undo::Each {
+        database.prepare_cached("SAVEPOINT command")?.execute([])?;
+    }
+    let before = database.total_changes();
     let answer = match work(database, now_us) {
         Ok(answer) => Ok(answer),
-        Err(Failure::Refused(error)) => {
-            database.prepare_cached("ROLLBACK TO command")?.execute([])?;
-            Err(error)
+        Err(Failure::Sqlite(error)) => return Err(error.into()),
+        Err(refused) => {
+            match undo {
+                Undo::Each => {
+                    database.prepare_cached("ROLLBACK TO command")?.execute([])?;
+                }
+                Undo::Nothing if database.total_changes() == before => {}
+                Undo::Nothing => return Err(Stop::Refused),
+            }
+            Err(refused.of(name))
         }
-        Err(Failure::Unknown(what)) => {
-            database.prepare_cached("ROLLBACK TO command")?.execute([])?;
-            Err(Failure::Unknown(what).of(name))
-        }
-        Err(Failure::Sqlite(error)) => return Err(error),
     };
-    database.prepare_cached("RELEASE command")?.execute([])?;
+    if undo == Undo::Each {
+        database.prepare_cached("RELEASE command")?.execute([])?;
+    }
     Ok(answer)
 }
 

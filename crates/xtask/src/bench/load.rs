@@ -43,6 +43,17 @@ pub(super) struct Load<'a> {
     rest: u64,
     /// Seconds after which a request has no answer.
     patience: u64,
+    post: Option<Post<'a>>,
+}
+
+/// What is sent, where it is not a `GET` with a value of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Post<'a> {
+    pub(super) path: &'a str,
+    /// Of the bearer.
+    pub(super) token: &'a str,
+    /// JSON.
+    pub(super) body: &'a str,
 }
 
 /// What a load saw.
@@ -91,12 +102,17 @@ impl<'a> Load<'a> {
             Extent::Whole => (CONNECTIONS, 10),
             Extent::Smoke => (FEW, 120),
         };
-        Self { address, app, connections, rest: 0, patience }
+        Self { address, app, connections, rest: 0, patience, post: None }
     }
 
     /// The same, but each connection rests between two requests, so that a core is not fully used.
     pub(super) fn moderate(self) -> Self {
         Self { rest: REST, ..self }
+    }
+
+    /// The same, but each request sends this.
+    pub(super) fn sending(self, post: Post<'a>) -> Self {
+        Self { post: Some(post), ..self }
     }
 
     /// Loads for some seconds. Fails when an answer is not what it must be.
@@ -109,20 +125,26 @@ impl<'a> Load<'a> {
             Check::Fresh => "fresh",
         };
         let began = Instant::now();
-        let output = both(
-            Command::new("taskset")
-                .env("LD_PRELOAD", root().join("target/bench").join(AWAKE).canonicalize()?)
-                .args(["--cpu-list", &cores::load().to_string()])
-                .args(["wrk", "--threads", "1", "--latency"])
-                .args(["--connections", &self.connections.to_string()])
-                .args(["--duration", &format!("{seconds}s")])
-                .args(["--timeout", &format!("{}s", self.patience)])
-                .arg("--script")
-                .arg(root().join("bench/load.lua"))
-                .args(["--header", &format!("Host: {}.localhost", self.app)])
-                .arg(format!("http://{}", self.address))
-                .args(["--", &prefix, mode, &self.rest.to_string()]),
-        )?;
+        let mut wrk = Command::new("taskset");
+        wrk.env("LD_PRELOAD", root().join("target/bench").join(AWAKE).canonicalize()?)
+            .args(["--cpu-list", &cores::load().to_string()])
+            .args(["wrk", "--threads", "1", "--latency"])
+            .args(["--connections", &self.connections.to_string()])
+            .args(["--duration", &format!("{seconds}s")])
+            .args(["--timeout", &format!("{}s", self.patience)])
+            .arg("--script")
+            .arg(root().join("bench/load.lua"))
+            .args(["--header", &format!("Host: {}.localhost", self.app)]);
+        if let Some(Post { token, .. }) = self.post {
+            wrk.args(["--header", "Content-Type: application/json"]);
+            wrk.args(["--header", &format!("Authorization: Bearer {token}")]);
+        }
+        wrk.arg(format!("http://{}", self.address));
+        wrk.args(["--", &prefix, mode, &self.rest.to_string()]);
+        if let Some(Post { path, body, .. }) = self.post {
+            wrk.args([path, body]);
+        }
+        let output = both(&mut wrk)?;
         let wall = began.elapsed().as_secs_f64();
         let idle =
             output.lines().filter_map(|line| line.strip_prefix("idle ")?.parse::<f64>().ok());

@@ -15,6 +15,8 @@ use super::{cores, stats};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection that nobody used for so long may be closed by the server meanwhile.
 const IDLE: Duration = Duration::from_secs(5);
+/// How exact tokio's clock is, twice.
+const TICK: Duration = Duration::from_millis(2);
 /// Most bytes of an answer.
 const LARGEST: usize = 64 << 10;
 
@@ -64,7 +66,7 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
         let idle = Arc::new(Idle::default());
         let (began, mut under_way, mut told) = (Instant::now(), JoinSet::new(), Vec::new());
         for due in all {
-            tokio::time::sleep_until((began + due.at).into()).await;
+            at(began + due.at).await;
             let idle = Arc::clone(&idle);
             under_way.spawn(async move {
                 let asked = tokio::time::timeout(PATIENCE, ask(address, &idle, &due));
@@ -81,6 +83,16 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
         }
         Ok(told)
     })
+}
+
+/// Waits until then, to the microsecond: tokio's clock alone is up to a millisecond late, which is much for a short call.
+async fn at(then: Instant) {
+    if let Some(early) = then.checked_sub(TICK) {
+        tokio::time::sleep_until(early.into()).await;
+    }
+    while Instant::now() < then {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Connections that nobody uses, and since when.
