@@ -324,8 +324,8 @@ fn not_kept(id: InvocationId) -> Fault {
 fn full(request: &KeyedRequest) -> Fault {
     let KeyedRequest { function, room, .. } = request;
     let text = format!(
-        "the Idempotency-Keys of {function} within 24 hours take all the room that they have, {}: ask later or without \
-         a key; the operator sets `limits.kept_answers`",
+        "the Idempotency-Keys of {function} within 24 hours and their answers take all the room that they have, {}: \
+         ask later; the operator sets `limits.kept_answers`",
         mayfly_types::ByteSize::bytes(*room)
     );
     Fault::new(FaultCode::TooManyRequests, text).retry_after(ASK_AGAIN)

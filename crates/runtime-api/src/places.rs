@@ -12,17 +12,19 @@ use tokio::sync::oneshot;
 /// How much less than others a share that rested may seem to have used, in nanoseconds: for so long its guests compute
 /// before the others', and then beside them.
 const AHEAD: u64 = 25_000_000;
+/// How much more it may seem to have used: what nobody else wanted is not held against it.
+const BEHIND: u64 = 100_000_000;
 
 /// Places for guests that compute, as many as the node has threads to run them.
 ///
 /// A guest begins at once, and when it has [given way](give_way) it waits for a place before it goes on.
 /// So a request that needs a moment waits for at most one turn of another's, and not for one of each
 /// guest that computes. Of those that wait, one of the [`Share`] that used least goes on: however many guests of one
-/// function compute, another function's have as much of the processors as they.
+/// revision of a function compute, another function's have as much of the processors as they.
 #[derive(Debug, Clone)]
 pub struct Places(Arc<Mutex<Line>>);
 
-/// What the guests of one function take of the processors, all together.
+/// What the guests of one revision of a function take of the processors, all together.
 #[derive(Debug, Clone)]
 pub struct Share(Arc<Account>);
 
@@ -57,7 +59,7 @@ impl Places {
         Self(Arc::new(Mutex::new(line)))
     }
 
-    /// A share for a function that has used nothing.
+    /// A share of its own, of which nothing was used.
     pub fn share(&self) -> Share {
         let mut line = self.line();
         line.shares += 1;
@@ -171,7 +173,7 @@ impl Share {
         let mut waiting = line.waiting.remove(&(before, *number)).unwrap_or_default();
         let mut now = before.saturating_add(since.swap(0, Ordering::Relaxed));
         if waiting.is_empty() {
-            now = now.max(line.used.saturating_sub(AHEAD));
+            now = now.clamp(line.used.saturating_sub(AHEAD), line.used.saturating_add(BEHIND));
         }
         used.store(now, Ordering::Relaxed);
         waiting.push_back(next);
@@ -362,6 +364,22 @@ mod tests {
         let turns = guests.turns(40, MS);
         let of_short = turns.iter().filter(|number| **number == short.0.number).count();
         assert!(of_short <= 2, "{turns:?}");
+    }
+
+    #[test]
+    fn what_was_used_while_nobody_else_wanted_it_is_soon_made_good() {
+        let places = Places::new(1);
+        let (busy, other) = (places.share(), places.share());
+        let mut guests = Guests::new([&other, &other]);
+        guests.turns(10, MS);
+        busy.uses(3_600_000 * MS);
+        guests.comes(&busy);
+        let turns = guests.turns(400, MS);
+        let first = turns.iter().position(|number| *number == busy.0.number).unwrap() as u64;
+        assert!((BEHIND / MS - 1..=BEHIND / MS + 2).contains(&first), "{first}");
+        let after = &turns[first as usize..];
+        let of_busy = after.iter().filter(|number| **number == busy.0.number).count();
+        assert!(of_busy.abs_diff(after.len() / 2) <= 1, "{turns:?}");
     }
 
     #[test]

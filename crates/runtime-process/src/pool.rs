@@ -22,8 +22,9 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// Where more than one call in so many waits for longer, others will too: then another process is started, though who
 /// waits now is served sooner by those that are there.
 const SELDOM: u32 = 100;
-/// How many calls say how many wait, before the older ones count half.
+/// After so many calls, and so long, the older ones count half.
 const COUNTED: u32 = 1000;
+const COUNTED_FOR: Duration = Duration::from_secs(60);
 /// How long a call waits where processors are scarce.
 const CROWDED: Duration = Duration::from_secs(1);
 /// Calls that take less are handed to a process before it has done with those before.
@@ -217,7 +218,7 @@ impl Pool {
     async fn place(self: &Arc<Self>) -> Result<Lease, Fault> {
         let mut place = {
             let mut state = self.lock();
-            state.waits.call();
+            state.waits.call(Instant::now());
             if let Some(lease) = state.free(self) {
                 return Ok(lease);
             }
@@ -351,15 +352,17 @@ impl Least {
 /// How many calls of late waited for a process that was busy.
 #[derive(Debug, Default)]
 struct Waits {
+    since: Option<Instant>,
     calls: u32,
     waited: u32,
 }
 
 impl Waits {
-    fn call(&mut self) {
+    fn call(&mut self, now: Instant) {
         self.calls += 1;
-        if self.calls == COUNTED {
-            (self.calls, self.waited) = (self.calls / 2, self.waited / 2);
+        let since = *self.since.get_or_insert(now);
+        if self.calls >= COUNTED || now - since > COUNTED_FOR {
+            (self.calls, self.waited, self.since) = (self.calls / 2, self.waited / 2, Some(now));
         }
     }
 
@@ -367,8 +370,9 @@ impl Waits {
         self.waited += 1;
     }
 
+    /// One alone says nothing.
     fn are_many(&self) -> bool {
-        self.waited * SELDOM > self.calls
+        self.waited * SELDOM > self.calls.max(SELDOM)
     }
 }
 
@@ -400,7 +404,8 @@ impl State {
         let call = self.call.max(oldest.unwrap_or(Duration::MAX));
         let wait = call.saturating_mul(turns);
         // Where the processors are what all wait for, more processes make it worse.
-        let enough = match (self.pressure.is_high(), self.waits.are_many()) {
+        let often = self.waits.are_many() && self.pressure.is_known();
+        let enough = match (self.pressure.is_high(), often) {
             (true, _) => CROWDED,
             (false, true) => PATIENCE,
             (false, false) => self.init.max(PATIENCE),
@@ -565,19 +570,21 @@ mod tests {
 
     #[test]
     fn waits_are_many_when_more_than_one_call_in_a_hundred_waits_of_late() {
-        let mut waits = Waits::default();
-        assert!(!waits.are_many());
-        (0..100).for_each(|_| waits.call());
+        let (mut waits, now) = (Waits::default(), Instant::now());
+        waits.call(now);
+        waits.wait();
+        assert!(!waits.are_many(), "one alone says nothing");
+        (0..200).for_each(|_| waits.call(now));
         waits.wait();
         assert!(!waits.are_many());
         waits.wait();
         assert!(waits.are_many());
-        // Calls that do not wait make it be forgotten.
-        (0..10 * COUNTED).for_each(|_| waits.call());
+        // Calls that do not wait make it be forgotten, and so does time.
+        let mut later = Waits { since: waits.since, ..waits };
+        (0..10 * COUNTED).for_each(|_| waits.call(now));
         assert!(!waits.are_many());
-        // And no more than the latest count.
-        (0..20).for_each(|_| waits.wait());
-        assert!(waits.are_many());
+        later.call(now + COUNTED_FOR * 2);
+        assert!(!later.are_many());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use queue::{
     Accepted, AttemptRecord, Backlog, Completion, IdempotencyKey, InvocationQuery, InvocationQueue,
     InvocationRecord, InvocationStatus, Lease, NewInvocation, Redrive, Then,
 };
-pub use replies::{BYTES_PER_KEY, Begun, KeptReply, KeyedEnd, KeyedRequest, ReplyStore};
+pub use replies::{BYTES_PER_KEY, Begun, KeptReply, KeyedEnd, KeyedRequest, ReplyStore, Taken};
 pub use usage::{
     Ledger, LedgerEntry, Payer, Roll, Span, Sums, UsageBy, UsageQuery, UsageRow, UsageStore, pieces,
 };

@@ -22,7 +22,7 @@ pub struct KeyedRequest {
 }
 
 /// What a key of a request is counted as, in bytes.
-pub const BYTES_PER_KEY: u64 = 512;
+pub const BYTES_PER_KEY: u64 = 256;
 
 /// An answer that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,10 +40,25 @@ impl KeptReply {
     }
 }
 
-impl KeyedRequest {
-    /// What answers may take.
-    pub fn room_of_answers(&self) -> u64 {
-        self.room / 4 * 3
+/// What the keys of a function's requests, and the answers kept for them, take in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Its keys.
+    pub keys: u64,
+    /// Its answers.
+    pub answers: u64,
+}
+
+impl Taken {
+    /// Whether another key has room.
+    pub fn has_room_for_a_key(self, room: u64) -> bool {
+        self.keys.saturating_add(self.answers).saturating_add(BYTES_PER_KEY) <= room
+    }
+
+    /// Whether an answer has.
+    pub fn has_room_for(self, reply: &KeptReply, room: u64) -> bool {
+        let answers = self.answers.saturating_add(reply.size());
+        answers <= room / 4 * 3 && self.keys.saturating_add(answers) <= room
     }
 }
 

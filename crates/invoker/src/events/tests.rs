@@ -361,6 +361,7 @@ async fn whatever_was_acknowledged_comes_to_an_end_over_a_queue_with_faults() {
             let attempts = &ran[&number.to_string()];
             assert!(attempts.is_sorted_by(|a, b| a < b), "seed {seed}: {attempts:?}");
         }
-        assert!(faulty.faults() > 10);
+        // How many depends on how many operations one batch takes.
+        assert!(faulty.faults() > 3, "seed {seed}: {} faults", faulty.faults());
     }
 }

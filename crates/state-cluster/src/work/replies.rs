@@ -1,9 +1,8 @@
 //! Keys of requests that somebody waits for, and answers that are kept for them.
 
-use mayfly_state_api::{
-    BYTES_PER_KEY, Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest,
-};
+use mayfly_state_api::{Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest, Taken};
 use mayfly_types::InvocationId;
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::accept::{KEYS_KEPT_US, number};
@@ -69,8 +68,8 @@ pub(super) async fn begin(
         Some(of) => of,
         None => number(tx, &request.app, &request.function).await?,
     };
-    if kept(tx, of).await?.saturating_add(BYTES_PER_KEY) > request.room
-        && !is_held(tx, of, &request.key, now_us).await?
+    if !taken(tx, of).await?.has_room_for_a_key(request.room)
+        && !is_counted(tx, of, &request.key).await?
     {
         return Ok(Begun::Full);
     }
@@ -123,8 +122,8 @@ pub(super) async fn end(tx: &Tx, request: &KeyedRequest, end: &KeyedEnd, now_us:
     }
     let reply = match end {
         KeyedEnd::Kept(reply) => {
-            let with_it = kept(tx, of).await?.saturating_add(reply.size());
-            Some(reply).filter(|_| with_it <= request.room_of_answers())
+            let taken = taken(tx, of).await?;
+            Some(reply).filter(|reply| taken.has_room_for(reply, request.room))
         }
         KeyedEnd::NotKept | KeyedEnd::Nothing => None,
     };
@@ -141,19 +140,20 @@ pub(super) async fn end(tx: &Tx, request: &KeyedRequest, end: &KeyedEnd, now_us:
     Ok(())
 }
 
-/// What a function's keys and answers take, in bytes, as far as others have committed.
-async fn kept(tx: &Tx, of: i64) -> Step<u64> {
-    let sql = "SELECT coalesce(sum(bytes), 0)::bigint FROM kept WHERE of = $1";
-    one(tx, sql, &[&of], |row| rows::number(row, 0)).await
+/// As far as others have committed.
+async fn taken(tx: &Tx, of: i64) -> Step<Taken> {
+    let sql = "SELECT coalesce(sum(keys), 0)::bigint, coalesce(sum(answers), 0)::bigint
+        FROM kept WHERE of = $1";
+    let read =
+        |row: &Row| Ok(Taken { keys: rows::number(row, 0)?, answers: rows::number(row, 1)? });
+    one(tx, sql, &[&of], read).await
 }
 
-/// Whether somebody has a key.
-async fn is_held(tx: &Tx, of: i64, key: &IdempotencyKey, now_us: i64) -> Step<bool> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM keys WHERE of = $1 AND caller = $2 AND key = $3
-        AND at_us > $4 AND (state <> 1 OR held_us > $5))";
-    let since_us = now_us.saturating_sub(KEYS_KEPT_US);
-    let these: Params<'_> = &[&of, &key.caller, &key.key, &since_us, &now_us];
-    one(tx, sql, these, |row| Ok(row.try_get(0)?)).await
+/// Whether a key is counted already: whoever has it or takes it over takes no more room.
+async fn is_counted(tx: &Tx, of: i64, key: &IdempotencyKey) -> Step<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM keys
+        WHERE of = $1 AND caller = $2 AND key = $3 AND state > 0)";
+    one(tx, sql, &[&of, &key.caller, &key.key], |row| Ok(row.try_get(0)?)).await
 }
 
 /// Forgets answers whose keys are over. An answer comes after its key, so none goes before it.

@@ -46,7 +46,7 @@ async fn an_older_format_is_brought_forward_or_stays_as_it_was() {
     // A step that fails: one of its tables is there already.
     let back =
         "DROP TABLE usage, payers, journals, attempts, invocations, functions, replies, kept;
-        DROP FUNCTION count_kept, key_comes, key_goes, reply_comes, reply_goes CASCADE;
+        DROP FUNCTION keys_come, keys_go, keys_change, replies_come, replies_go CASCADE;
         DELETE FROM migrations WHERE number >= 2";
     client.batch_execute(back).await.unwrap();
     let error = connect(&server, "older").await.err().unwrap().to_string();

@@ -103,6 +103,39 @@ async fn a_command_that_fails_in_a_batch_fails_alone() {
 }
 
 #[tokio::test]
+async fn a_command_that_is_refused_in_the_midst_of_what_it_does_leaves_nothing_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&data(&dir)).unwrap();
+    let held = hold(&store).await;
+    let (good, tenant, op) = (new_release("photos"), TenantName::fallback(), OperationId::new());
+    let runs = Arc::new(AtomicI64::new(0));
+    let refused = || {
+        let runs = Arc::clone(&runs);
+        store.database.command::<(), _>("rename", Some((&tenant, op)), move |database, _| {
+            runs.fetch_add(1, Ordering::Relaxed);
+            assert!(database.execute("UPDATE apps SET newest = newest + 100", [])? > 0);
+            Err(Error::Conflict("not now".into()).into())
+        })
+    };
+    let mut all = Box::pin(join_all([
+        Box::pin(async { store.create_release(OperationId::new(), good.clone()).await.is_ok() })
+            as Pin<Box<dyn Future<Output = bool>>>,
+        Box::pin(async { refused().await == Err(Error::Conflict("not now".into())) }),
+        Box::pin(async { store.create_release(OperationId::new(), good.clone()).await.is_ok() }),
+    ]));
+    queue(&mut all).await;
+    let before = store.commits();
+    drop(held);
+    assert_eq!(all.await, [true; 3]);
+    assert_eq!(store.commits() - before, 2, "the writer's own wait, and all three");
+    assert_eq!(store.app(&good.app).await.unwrap().unwrap().newest, ReleaseNumber(2));
+    // Once without a savepoint, once with; and its answer is remembered.
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+    assert_eq!(refused().await, Err(Error::Conflict("not now".into())));
+    assert_eq!(runs.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
 async fn a_full_database_refuses_what_needs_room_and_nothing_else() {
     let dir = tempfile::tempdir().unwrap();
     let data = data(&dir);

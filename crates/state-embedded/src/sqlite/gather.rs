@@ -5,6 +5,9 @@ use std::time::{Duration, Instant};
 
 /// A disk whose commits take less is not worth waiting for others.
 const SLOW: Duration = Duration::from_millis(2);
+/// Longest time that a commit waits, and without anybody who comes.
+const LONGEST: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(4);
 /// Most commits in a row for which nobody is waited for, after it was in vain.
 const MOST_SKIPPED: u32 = 64;
 
@@ -16,8 +19,9 @@ const MOST_SKIPPED: u32 = 64;
 /// well be strangers who ask once.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
-    /// How long the last commit took.
+    /// How long the last commit took, and when it ended.
     took: Duration,
+    ended: Option<Instant>,
     /// How many may be in the next: those whom it answered, and those who waited when it ended.
     next: usize,
     /// How many commits it is still not tried, and how often in a row it was in vain.
@@ -30,8 +34,9 @@ impl Gather {
     pub(super) fn fill<T>(&mut self, queue: &Receiver<T>, batch: &mut Vec<T>, most: usize) {
         batch.extend(queue.try_iter().take(most.saturating_sub(batch.len())));
         let wanted = self.next.min(most);
-        // With one other than itself there is little to gain.
-        if self.took < SLOW || wanted < 3 || batch.len() >= wanted {
+        // With one other than itself there is little to gain, and who comes again comes at once.
+        let at_once = self.ended.is_some_and(|ended| ended.elapsed() < self.took);
+        if self.took < SLOW || wanted < 3 || batch.len() >= wanted || !at_once {
             return;
         }
         if self.skip > 0 {
@@ -39,7 +44,7 @@ impl Gather {
             return;
         }
         let (began, begun) = (Instant::now(), batch.len());
-        let (pause, longest) = (self.took / 4, self.took / 2);
+        let (pause, longest) = ((self.took / 4).min(PAUSE), (self.took / 2).min(LONGEST));
         while batch.len() < wanted {
             let Some(left) = longest.checked_sub(began.elapsed()) else { break };
             match queue.recv_timeout(left.min(pause)) {
@@ -47,8 +52,8 @@ impl Gather {
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
-        // It is worth it when most of them came.
-        if (batch.len() - begun) * 2 >= wanted - begun {
+        // It is worth it when most of them came: of strangers, some come as well.
+        if (batch.len() - begun) * 4 >= (wanted - begun) * 3 {
             self.vain = 0;
         } else {
             self.vain += 1;
@@ -58,7 +63,7 @@ impl Gather {
 
     /// Notes a commit of so many, while so many others waited.
     pub(super) fn committed(&mut self, took: Duration, answered: usize, wait: usize) {
-        (self.took, self.next) = (took, answered + wait);
+        (self.took, self.next, self.ended) = (took, answered + wait, Some(Instant::now()));
     }
 }
 
@@ -71,19 +76,12 @@ mod tests {
 
     const COMMIT: Duration = Duration::from_secs(2);
 
-    /// A batch after a commit with which so many waited, while `comes` come.
+    /// A batch after a commit with which so many waited, while `comes` are there.
     fn filled(gather: &mut Gather, waited: u32, comes: u32) -> usize {
         let (send, queue) = mpsc::channel();
-        let others = thread::spawn(move || {
-            for n in 0..comes {
-                thread::yield_now();
-                send.send(n).unwrap();
-            }
-            send
-        });
+        (0..comes).for_each(|n| send.send(n).unwrap());
         let mut batch: Vec<u32> = (0..waited).collect();
         gather.fill(&queue, &mut batch, 256);
-        drop(others.join().unwrap());
         batch.len()
     }
 
@@ -91,37 +89,58 @@ mod tests {
     fn those_who_were_answered_are_waited_for_on_a_slow_disk() {
         let mut gather = Gather::default();
         gather.committed(COMMIT, 20, 12);
-        assert_eq!(filled(&mut gather, 12, 20), 12 + 20);
-        // All were in it, and the first of them is there again.
-        gather.committed(COMMIT, 32, 0);
-        assert_eq!(filled(&mut gather, 1, 31), 32);
+        let (send, queue) = mpsc::channel();
+        let mut batch: Vec<u32> = (0..12).collect();
+        let comes = thread::spawn(move || {
+            (0..20).for_each(|n| send.send(n).unwrap());
+            send
+        });
+        // However late that thread begins: each time it is as after a commit.
+        while batch.len() < 12 + 20 {
+            gather.committed(COMMIT, 20, 12);
+            gather.fill(&queue, &mut batch, 256);
+        }
+        assert_eq!(batch.len(), 12 + 20);
+        drop(comes.join().unwrap());
         // More than fit wait already.
+        let mut gather = Gather::default();
         gather.committed(COMMIT, 20, 256);
         assert_eq!(filled(&mut gather, 256, 20), 256);
         assert_eq!((gather.vain, gather.skip), (0, 0));
     }
 
     #[test]
-    fn on_a_quick_disk_and_for_a_lone_caller_nobody_is_waited_for() {
+    fn the_wait_for_those_who_do_not_come_is_short_however_slow_the_disk() {
         let mut gather = Gather::default();
+        gather.committed(COMMIT * 1000, 20, 4);
         let began = Instant::now();
-        gather.committed(SLOW / 2, 20, 4);
-        assert_eq!(filled(&mut gather, 4, 0), 4);
-        gather.committed(COMMIT * 30, 1, 0);
-        assert_eq!(filled(&mut gather, 1, 0), 1);
-        gather.committed(COMMIT * 30, 1, 1);
-        assert_eq!(filled(&mut gather, 1, 0), 1);
-        assert!(began.elapsed() < COMMIT * 5);
+        assert_eq!(filled(&mut gather, 4, 3), 7);
+        assert_eq!(gather.vain, 1, "it waited");
+        assert!(began.elapsed() < COMMIT, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn on_a_quick_disk_for_a_lone_caller_and_after_a_pause_nobody_is_waited_for() {
+        for (took, answered, wait, ago) in [
+            (SLOW / 2, 20, 4, Duration::ZERO),
+            (COMMIT, 1, 0, Duration::ZERO),
+            (COMMIT, 1, 1, Duration::ZERO),
+            (COMMIT, 20, 4, COMMIT * 2),
+        ] {
+            let mut gather = Gather::default();
+            gather.committed(took, answered, wait);
+            gather.ended = gather.ended.and_then(|ended| ended.checked_sub(ago));
+            assert_eq!(filled(&mut gather, 1, 0), 1);
+            assert_eq!(gather.vain, 0, "nobody was waited for");
+        }
     }
 
     #[test]
     fn those_who_do_not_come_are_waited_for_ever_more_seldom() {
         let mut gather = Gather::default();
-        // So short that each wait ends soon.
-        let took = SLOW * 2;
         let mut waited = Vec::new();
         for commit in 0..40 {
-            gather.committed(took, 20, 4);
+            gather.committed(COMMIT, 20, 4);
             let before = gather.vain;
             assert_eq!(filled(&mut gather, 4, 0), 4);
             if gather.vain > before {
@@ -130,8 +149,8 @@ mod tests {
         }
         assert_eq!(waited, [0, 3, 8, 17, 34]);
         gather.skip = 0;
-        gather.committed(COMMIT, 20, 4);
+        gather.committed(COMMIT, 40, 4);
         assert_eq!(filled(&mut gather, 4, 20), 24);
-        assert_eq!(gather.vain, 0, "when they come, it is tried again each time");
+        assert_eq!(gather.vain, 6, "half of them are too few");
     }
 }

@@ -1,10 +1,8 @@
 //! Keys of requests that somebody waits for, and answers that are kept for them.
 
-use mayfly_state_api::{
-    BYTES_PER_KEY, Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest,
-};
+use mayfly_state_api::{Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest, Taken};
 use mayfly_types::InvocationId;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::commands::{KEYS_KEPT_US, execute, function};
 use super::queries::{self, id};
@@ -72,7 +70,7 @@ pub(super) fn begin(
             return Ok(Begun::Answered(given, reply?));
         }
     }
-    if kept(database, of)?.saturating_add(BYTES_PER_KEY) > request.room {
+    if !taken(database, of)?.has_room_for_a_key(request.room) && !is_counted(database, of, key)? {
         return Ok(Begun::Full);
     }
     let sql = "INSERT INTO keys (of, caller, key, payload, invocation, at_us, state, held_us)
@@ -118,8 +116,8 @@ pub(super) fn end(
         "UPDATE keys SET state = ?4, held_us = NULL WHERE of = ?1 AND caller = ?2 AND key = ?3";
     let reply = match end {
         KeyedEnd::Kept(reply) => {
-            let with_it = kept(database, of)?.saturating_add(reply.size());
-            Some(reply).filter(|_| with_it <= request.room_of_answers())
+            let taken = taken(database, of)?;
+            Some(reply).filter(|reply| taken.has_room_for(reply, request.room))
         }
         KeyedEnd::NotKept | KeyedEnd::Nothing => None,
     };
@@ -134,10 +132,18 @@ pub(super) fn end(
     Ok(())
 }
 
-/// What a function's keys and answers take, in bytes.
-fn kept(database: &Connection, of: i64) -> Step<u64> {
-    let sql = "SELECT kept FROM functions WHERE number = ?1";
-    Ok(database.prepare_cached(sql)?.query_row([of], |row| number(row, 0))?)
+fn taken(database: &Connection, of: i64) -> Step<Taken> {
+    let sql = "SELECT keys, answers FROM functions WHERE number = ?1";
+    let read = |row: &Row<'_>| Ok(Taken { keys: number(row, 0)?, answers: number(row, 1)? });
+    Ok(database.prepare_cached(sql)?.query_row([of], read)?)
+}
+
+/// Whether a key is counted already, though nobody has it: its next holder takes no more room.
+fn is_counted(database: &Connection, of: i64, key: &IdempotencyKey) -> Step<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM keys
+        WHERE of = ?1 AND caller = ?2 AND key = ?3 AND state > 0)";
+    let row = params![of, key.caller, key.key];
+    Ok(database.prepare_cached(sql)?.query_row(row, |row| row.get(0))?)
 }
 
 /// Gives keys back that somebody held who is no more.

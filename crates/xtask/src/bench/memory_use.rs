@@ -33,9 +33,10 @@ impl MemoryUse {
         Self::sum(&BTreeSet::from([pid]))
     }
 
-    /// What the process `pid` and those that it started have for themselves, in MB: no files, nothing shared. To read it
-    /// walks no pages, so that it can be looked at beside a load that counts milliseconds.
-    pub(super) fn private(pid: u32) -> f64 {
+    /// Anonymous memory of the process `pid` and those that it started, in MB, each page once for each process: neither
+    /// files nor memfds nor `/tmp`. To read it walks no pages, so that it can be looked at beside a load that counts
+    /// milliseconds.
+    pub(super) fn anonymous(pid: u32) -> f64 {
         let pages = family(pid).into_iter().filter_map(|pid| {
             let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
             let mut fields = statm.split_whitespace().skip(1).map_while(|field| field.parse().ok());
@@ -108,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_process_has_for_itself_grows_with_what_it_writes() {
-        let before = MemoryUse::private(std::process::id());
+    fn anonymous_memory_grows_with_what_a_process_writes() {
+        let before = MemoryUse::anonymous(std::process::id());
         let written = std::hint::black_box(vec![7_u8; 64 << 20]);
-        let after = MemoryUse::private(std::process::id());
+        let after = MemoryUse::anonymous(std::process::id());
         assert!(before > 0.1 && after > before + 32.0, "{before} {after}");
         drop(written);
     }

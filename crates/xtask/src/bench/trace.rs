@@ -94,8 +94,8 @@ fn run(settings: &Settings) -> anyhow::Result<Report> {
          time; {RUNNING} run at once on average, where {PLACES} may. `js` has a fresh VM for each call, `python` a process, \
          which is kept for {OURS} s after its last call, or for {FIXED} s. Slowdown is the time of an answer over that of the \
          same call to a function that is warm on a node that does nothing else; calls of the first {} s are not counted. \
-         Memory is what the node and its sandboxes have for themselves above an idle node's, until {OURS} s after the last call: what is kept \
-         for longer would still cost.",
+         Memory is the anonymous memory of the node and its sandboxes above an idle node's (by `statm`, for to read more \
+         would hold up what is measured), until {OURS} s after the last call: what is kept for longer would still cost.",
         calls.len(),
         length.as_secs(),
         filled.as_secs(),
@@ -151,7 +151,7 @@ fn replay(
     for i in 0..functions {
         node.deploy_path(&app(i), &file, &lines)?;
     }
-    let idle = MemoryUse::private(node.pid());
+    let idle = MemoryUse::anonymous(node.pid());
     let over = Arc::new(AtomicBool::new(false));
     let watching = thread::spawn({
         let (over, pid) = (Arc::clone(&over), node.pid());
@@ -160,7 +160,7 @@ fn replay(
             let (mut sum, mut last) = (0.0, Instant::now());
             while !over.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_secs(1));
-                let used = (MemoryUse::private(pid) - idle).max(0.0);
+                let used = (MemoryUse::anonymous(pid) - idle).max(0.0);
                 sum += used * last.elapsed().as_secs_f64();
                 last = Instant::now();
             }
