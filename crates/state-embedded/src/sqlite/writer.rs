@@ -184,13 +184,12 @@ impl State {
             self.database.execute_batch("COMMIT")?;
             Ok(answers)
         };
-        let answers = run(commands).map_err(|stop| {
+        let answers = run(commands).inspect_err(|_| {
             if !self.database.is_autocommit()
                 && let Err(error) = self.database.execute_batch("ROLLBACK")
             {
                 tracing::error!(%error, database = self.name, "roll back");
             }
-            stop
         })?;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
