@@ -17,7 +17,7 @@ use mayfly_runtime_api::{Answer, Answered, Body, Invocation, Payload, ResponseHe
 use mayfly_state_api::{
     Begun, Error, IdempotencyKey, KeptReply, KeyedEnd, KeyedRequest, ReplyStore,
 };
-use mayfly_types::{AppKey, Blame, Digest, Fault, FaultCode, FunctionName, InvocationId};
+use mayfly_types::{AppKey, Blame, ByteSize, Digest, Fault, FaultCode, FunctionName, InvocationId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -323,10 +323,12 @@ fn not_kept(id: InvocationId) -> Fault {
 
 fn full(request: &KeyedRequest) -> Fault {
     let KeyedRequest { function, room, .. } = request;
+    let room = ByteSize::bytes(*room);
     let text = format!(
-        "the Idempotency-Keys of {function} within 24 hours and their answers take all the room that they have, {}: \
-         ask later; the operator sets `limits.kept_answers`",
-        mayfly_types::ByteSize::bytes(*room)
+        "the Idempotency-Keys of {function} within 24 hours and their answers take all the room that they have, {room}: \
+         ask later"
     );
-    Fault::new(FaultCode::TooManyRequests, text).retry_after(ASK_AGAIN)
+    // Whoever asks may be a stranger; this is for whom the function is.
+    let detail = format!("{text}; the node's operator sets the room by `limits.kept_answers`");
+    Fault::new(FaultCode::TooManyRequests, text).retry_after(ASK_AGAIN).with_detail(detail)
 }

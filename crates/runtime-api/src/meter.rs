@@ -22,8 +22,8 @@ impl Spent {
     }
 }
 
-/// Runs a guest by turns, in a [place](crate::Places) of its function's share, and measures the processor time of everything that it
-/// does.
+/// Runs a guest by turns, in a [place](crate::Places) of its function's share, and measures the processor time of
+/// everything that it does.
 ///
 /// Its first turn is measured by the clock on the wall, for to read a thread's own clock is a system call,
 /// ten times as dear, and most invocations end in one turn. A guest yields after two ticks, so all

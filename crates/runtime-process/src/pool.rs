@@ -19,13 +19,7 @@ use crate::process::Process;
 /// How long a call waits for a process that is busy before another one is started: most calls end
 /// sooner than a process starts.
 const PATIENCE: Duration = Duration::from_millis(5);
-/// Where more than one call in so many waits for longer, others will too: then another process is started, though who
-/// waits now is served sooner by those that are there.
-const SELDOM: u32 = 100;
-/// After so many calls, and so long, the older ones count half.
-const COUNTED: u32 = 1000;
-const COUNTED_FOR: Duration = Duration::from_secs(60);
-/// How long a call waits where processors are scarce.
+/// The same where processors are scarce.
 const CROWDED: Duration = Duration::from_secs(1);
 /// Calls that take less are handed to a process before it has done with those before.
 const SHORT: Duration = Duration::from_millis(1);
@@ -92,7 +86,6 @@ struct State {
     call: Duration,
     least: Least,
     init: Duration,
-    waits: Waits,
     /// Processors of this node.
     cores: usize,
     /// Calls until one may be handed in behind another.
@@ -135,7 +128,6 @@ impl Pool {
             call: Duration::ZERO,
             least: Least::default(),
             init: Duration::ZERO,
-            waits: Waits::default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             wary: WARY_AT_FIRST,
             pressure: Pressure::default(),
@@ -218,7 +210,6 @@ impl Pool {
     async fn place(self: &Arc<Self>) -> Result<Lease, Fault> {
         let mut place = {
             let mut state = self.lock();
-            state.waits.call(Instant::now());
             if let Some(lease) = state.free(self) {
                 return Ok(lease);
             }
@@ -239,16 +230,11 @@ impl Pool {
             if let Ok(found) = tokio::time::timeout(patience, &mut place).await {
                 return found.unwrap_or_else(|_| Err(lost()));
             }
-            let first = patience == PATIENCE;
             // Many who wait long would look often.
             patience = (patience * 2).min(PATIENCE * 16);
             let mut state = self.lock();
             state.waiting.retain(|waiting| !waiting.is_closed());
             state.serve(self);
-            // Who waits for a start waits for no process that is busy.
-            if first && !state.members.is_empty() {
-                state.waits.wait();
-            }
             if state.wants_more(self.uses.at_once as usize) {
                 self.start(&mut state);
             }
@@ -349,33 +335,6 @@ impl Least {
     }
 }
 
-/// How many calls of late waited for a process that was busy.
-#[derive(Debug, Default)]
-struct Waits {
-    since: Option<Instant>,
-    calls: u32,
-    waited: u32,
-}
-
-impl Waits {
-    fn call(&mut self, now: Instant) {
-        self.calls += 1;
-        let since = *self.since.get_or_insert(now);
-        if self.calls >= COUNTED || now - since > COUNTED_FOR {
-            (self.calls, self.waited, self.since) = (self.calls / 2, self.waited / 2, Some(now));
-        }
-    }
-
-    fn wait(&mut self) {
-        self.waited += 1;
-    }
-
-    /// One alone says nothing.
-    fn are_many(&self) -> bool {
-        self.waited * SELDOM > self.calls.max(SELDOM)
-    }
-}
-
 /// A mean that forgets.
 fn lately(before: Duration, now: Duration) -> Duration {
     if before.is_zero() { now } else { (before * 7 + now) / 8 }
@@ -404,12 +363,7 @@ impl State {
         let call = self.call.max(oldest.unwrap_or(Duration::MAX));
         let wait = call.saturating_mul(turns);
         // Where the processors are what all wait for, more processes make it worse.
-        let often = self.waits.are_many() && self.pressure.is_known();
-        let enough = match (self.pressure.is_high(), often) {
-            (true, _) => CROWDED,
-            (false, true) => PATIENCE,
-            (false, false) => self.init.max(PATIENCE),
-        };
+        let enough = if self.pressure.is_high() { CROWDED } else { self.init.max(PATIENCE) };
         wait > enough
     }
 
@@ -567,25 +521,6 @@ async fn sweep(pool: Weak<Pool>, idle: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_are_many_when_more_than_one_call_in_a_hundred_waits_of_late() {
-        let (mut waits, now) = (Waits::default(), Instant::now());
-        waits.call(now);
-        waits.wait();
-        assert!(!waits.are_many(), "one alone says nothing");
-        (0..200).for_each(|_| waits.call(now));
-        waits.wait();
-        assert!(!waits.are_many());
-        waits.wait();
-        assert!(waits.are_many());
-        // Calls that do not wait make it be forgotten, and so does time.
-        let mut later = Waits { since: waits.since, ..waits };
-        (0..10 * COUNTED).for_each(|_| waits.call(now));
-        assert!(!waits.are_many());
-        later.call(now + COUNTED_FOR * 2);
-        assert!(!later.are_many());
-    }
 
     #[test]
     fn the_shortest_call_is_forgotten_after_a_while() {

@@ -17,11 +17,6 @@ pub(crate) struct Pressure {
 }
 
 impl Pressure {
-    /// Whether the kernel tells.
-    pub(crate) fn is_known(&self) -> bool {
-        self.last.is_some()
-    }
-
     /// Whether somebody waited for most of the time of late. Once so, it is until that is seldom: what is
     /// done about it makes it less.
     pub(crate) fn is_high(&mut self) -> bool {

@@ -286,10 +286,8 @@ async fn a_function_whose_keys_take_all_their_room_runs_none_with_another() {
         }
     };
     assert_eq!(fault.code, FaultCode::TooManyRequests);
-    assert!(
-        fault.message.contains("limits.kept_answers") && fault.message.contains("3KB"),
-        "{fault}"
-    );
+    assert!(fault.message.contains("3KB: ask later"), "{fault}");
+    assert!(fault.detail.as_ref().is_some_and(|text| text.contains("`limits.kept_answers`")));
     assert!(fault.retry_after.is_some());
     assert_eq!(runs.load(Ordering::SeqCst), ran, "and those without room for a key not");
     assert!((4..12).contains(&ran), "{ran}");

@@ -1,6 +1,5 @@
 //! Who is waited for before a commit.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// A disk whose commits take less is not worth waiting for others.
@@ -30,9 +29,13 @@ pub(super) struct Gather {
 }
 
 impl Gather {
-    /// Fills a batch up to `most`, with what is queued, and with who is likely to come.
-    pub(super) fn fill<T>(&mut self, queue: &Receiver<T>, batch: &mut Vec<T>, most: usize) {
-        batch.extend(queue.try_iter().take(most.saturating_sub(batch.len())));
+    /// Fills a batch up to `most` with who is likely to come. `next` waits so long for one more.
+    pub(super) fn fill<T>(
+        &mut self,
+        batch: &mut Vec<T>,
+        most: usize,
+        mut next: impl FnMut(Duration) -> Option<T>,
+    ) {
         let wanted = self.next.min(most);
         // With one other than itself there is little to gain, and who comes again comes at once.
         let at_once = self.ended.is_some_and(|ended| ended.elapsed() < self.took);
@@ -47,10 +50,8 @@ impl Gather {
         let (pause, longest) = ((self.took / 4).min(PAUSE), (self.took / 2).min(LONGEST));
         while batch.len() < wanted {
             let Some(left) = longest.checked_sub(began.elapsed()) else { break };
-            match queue.recv_timeout(left.min(pause)) {
-                Ok(another) => batch.push(another),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+            let Some(another) = next(left.min(pause)) else { break };
+            batch.push(another);
         }
         // It is worth it when most of them came: of strangers, some come as well.
         if (batch.len() - begun) * 4 >= (wanted - begun) * 3 {
@@ -69,43 +70,32 @@ impl Gather {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-    use std::thread;
-
     use super::*;
 
     const COMMIT: Duration = Duration::from_secs(2);
 
-    /// A batch after a commit with which so many waited, while `comes` are there.
-    fn filled(gather: &mut Gather, waited: u32, comes: u32) -> usize {
-        let (send, queue) = mpsc::channel();
-        (0..comes).for_each(|n| send.send(n).unwrap());
-        let mut batch: Vec<u32> = (0..waited).collect();
-        gather.fill(&queue, &mut batch, 256);
-        batch.len()
+    /// A batch of so many, while `come` come; and how often, and how long at most, one more was waited for.
+    fn filled(gather: &mut Gather, begun: usize, come: usize) -> (usize, Vec<Duration>) {
+        let (mut batch, mut waits) = (vec![(); begun], Vec::new());
+        gather.fill(&mut batch, 256, |longest| {
+            waits.push(longest);
+            (waits.len() <= come).then_some(())
+        });
+        (batch.len(), waits)
     }
 
     #[test]
     fn those_who_were_answered_are_waited_for_on_a_slow_disk() {
         let mut gather = Gather::default();
         gather.committed(COMMIT, 20, 12);
-        let (send, queue) = mpsc::channel();
-        let mut batch: Vec<u32> = (0..12).collect();
-        let comes = thread::spawn(move || {
-            (0..20).for_each(|n| send.send(n).unwrap());
-            send
-        });
-        // However late that thread begins: each time it is as after a commit.
-        while batch.len() < 12 + 20 {
-            gather.committed(COMMIT, 20, 12);
-            gather.fill(&queue, &mut batch, 256);
-        }
-        assert_eq!(batch.len(), 12 + 20);
-        drop(comes.join().unwrap());
+        let (count, waits) = filled(&mut gather, 12, 30);
+        assert_eq!((count, waits.len()), (12 + 20, 20), "all of them, and nobody else");
+        // All were in it, and the first of them is there again.
+        gather.committed(COMMIT, 32, 0);
+        assert_eq!(filled(&mut gather, 1, 31).0, 32);
         // More than fit wait already.
-        let mut gather = Gather::default();
         gather.committed(COMMIT, 20, 256);
-        assert_eq!(filled(&mut gather, 256, 20), 256);
+        assert_eq!(filled(&mut gather, 256, 20).0, 256);
         assert_eq!((gather.vain, gather.skip), (0, 0));
     }
 
@@ -113,10 +103,19 @@ mod tests {
     fn the_wait_for_those_who_do_not_come_is_short_however_slow_the_disk() {
         let mut gather = Gather::default();
         gather.committed(COMMIT * 1000, 20, 4);
-        let began = Instant::now();
-        assert_eq!(filled(&mut gather, 4, 3), 7);
-        assert_eq!(gather.vain, 1, "it waited");
-        assert!(began.elapsed() < COMMIT, "{:?}", began.elapsed());
+        let (count, waits) = filled(&mut gather, 4, 3);
+        assert_eq!((count, waits.len()), (7, 4), "one who does not come ends it");
+        assert!(waits.iter().all(|wait| *wait <= PAUSE), "{waits:?}");
+        // Those who trickle in do not hold it up either.
+        gather = Gather::default();
+        gather.committed(COMMIT, 200, 0);
+        let (mut batch, mut came) = (vec![()], 0);
+        gather.fill(&mut batch, 256, |longest| {
+            came += 1;
+            std::thread::sleep(longest);
+            Some(())
+        });
+        assert!((1..=5).contains(&came), "{came} within {LONGEST:?}");
     }
 
     #[test]
@@ -130,8 +129,7 @@ mod tests {
             let mut gather = Gather::default();
             gather.committed(took, answered, wait);
             gather.ended = gather.ended.and_then(|ended| ended.checked_sub(ago));
-            assert_eq!(filled(&mut gather, 1, 0), 1);
-            assert_eq!(gather.vain, 0, "nobody was waited for");
+            assert_eq!(filled(&mut gather, 1, 20), (1, vec![]));
         }
     }
 
@@ -141,16 +139,18 @@ mod tests {
         let mut waited = Vec::new();
         for commit in 0..40 {
             gather.committed(COMMIT, 20, 4);
-            let before = gather.vain;
-            assert_eq!(filled(&mut gather, 4, 0), 4);
-            if gather.vain > before {
-                waited.push(commit);
-            }
+            let (count, waits) = filled(&mut gather, 4, 0);
+            assert_eq!(count, 4);
+            waited.extend((!waits.is_empty()).then_some(commit));
         }
         assert_eq!(waited, [0, 3, 8, 17, 34]);
         gather.skip = 0;
         gather.committed(COMMIT, 40, 4);
-        assert_eq!(filled(&mut gather, 4, 20), 24);
+        assert_eq!(filled(&mut gather, 4, 20).0, 24);
         assert_eq!(gather.vain, 6, "half of them are too few");
+        gather.skip = 0;
+        gather.committed(COMMIT, 40, 4);
+        assert_eq!(filled(&mut gather, 4, 40).0, 44);
+        assert_eq!(gather.vain, 0, "when they come, it is tried again each time");
     }
 }

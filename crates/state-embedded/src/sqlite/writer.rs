@@ -128,7 +128,8 @@ impl State {
                 let Ok(first) = commands.recv() else { return };
                 batch.push(first);
             }
-            gather.fill(commands, &mut batch, BATCH);
+            batch.extend(commands.try_iter().take(BATCH - batch.len()));
+            gather.fill(&mut batch, BATCH, |longest| commands.recv_timeout(longest).ok());
             let began = Instant::now();
             let answers = self.commit(&mut batch);
             // Who waits already comes with the next, beside those who are answered now.

@@ -25,8 +25,8 @@ const ATTEMPTS_KEPT: u32 = 20;
 pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) -> Step<Accepted> {
     let of = function(database, &new.app, &new.function)?;
     if let Some(key) = &new.key {
-        if let Some(known) = queued(database, new.id)? {
-            return Ok(known);
+        if let Some(due_us) = due(database, new.id)? {
+            return Ok(Accepted::Queued { due_us });
         }
         match replies::holder(database, of, key, now_us)? {
             None => {}
@@ -55,22 +55,20 @@ pub(crate) fn accept(database: &Connection, new: &NewInvocation, now_us: i64) ->
         expires_us,
         new.caller
     ];
-    if execute(database, sql, row)? == 0
-        && let Some(known) = queued(database, new.id)?
-    {
-        return Ok(known);
+    if execute(database, sql, row)? == 0 {
+        // It came before, and its payload with it.
+        let due_us = due(database, new.id)?.unwrap_or(due_us);
+        return Ok(Accepted::Queued { due_us });
     }
     let sql = "INSERT INTO payloads VALUES (?1, ?2)";
     execute(database, sql, params![database.last_insert_rowid(), new.payload])?;
     Ok(Accepted::Queued { due_us })
 }
 
-/// What was answered when this event came before.
-fn queued(database: &Connection, id: InvocationId) -> Step<Option<Accepted>> {
+/// When an event is due that came before.
+fn due(database: &Connection, id: InvocationId) -> Step<Option<i64>> {
     let sql = "SELECT due_us FROM invocations WHERE id = ?1";
-    let mut known = database.prepare_cached(sql)?;
-    let due_us = known.query_row([id.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(due_us.map(|due_us| Accepted::Queued { due_us }))
+    Ok(database.prepare_cached(sql)?.query_row([id.as_bytes()], |row| row.get(0)).optional()?)
 }
 
 /// A function's number, given now if it has none.

@@ -13,6 +13,11 @@ use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 
+#[path = "shared/ready.rs"]
+mod ready;
+
+use ready::ready;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".into());
@@ -36,11 +41,4 @@ async fn hello(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infa
     let text = HeaderValue::from_static("text/plain;charset=UTF-8");
     response.headers_mut().insert(CONTENT_TYPE, text);
     Ok(response)
-}
-
-#[allow(clippy::print_stdout, reason = "the bench waits for this line")]
-fn ready(listener: &TcpListener) -> std::io::Result<()> {
-    println!("ingress http://{}", listener.local_addr()?);
-    println!("ready");
-    Ok(())
 }

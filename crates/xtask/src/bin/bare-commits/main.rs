@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+#[path = "../shared/ready.rs"]
+mod ready;
 mod server;
 mod writer;
 

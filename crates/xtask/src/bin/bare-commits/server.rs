@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::ready::ready;
 use crate::writer::Writer;
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,11 +45,4 @@ async fn accept(
     let mut response = Response::new(Full::new(Bytes::from_static(b"{\"status\":\"queued\"}\n")));
     *response.status_mut() = StatusCode::ACCEPTED;
     Ok(response)
-}
-
-#[allow(clippy::print_stdout, reason = "the bench waits for this line")]
-fn ready(listener: &TcpListener) -> std::io::Result<()> {
-    println!("ingress http://{}", listener.local_addr()?);
-    println!("ready");
-    Ok(())
 }
