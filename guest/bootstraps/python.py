@@ -12,6 +12,8 @@ import json
 import logging
 import os
 import resource
+import select
+import site
 import struct
 import sys
 import time
@@ -25,7 +27,9 @@ HEAD = struct.Struct("<IBI")
 COST = struct.Struct("<QQB")
 LONGEST = 6 << 20  # of a result, in bytes
 HOST = 3
-ear = open(HOST, "rb", closefd=False)
+wait = select.poll()
+wait.register(HOST, select.POLLIN)
+heard = b""  # of the host, and not yet looked at
 current = 0
 
 
@@ -46,12 +50,26 @@ def log(level, text):
     tell(frame(LOG, current, b"%d" % level + text.encode("utf-8", "replace")))
 
 
+def read(size):
+    """So many bytes of what the host sends. It waits in poll(2), not in read(2): that the kernel would end
+    also when the host has read what this process wrote, and so hold up the host with it."""
+    global heard
+    pieces, length = [heard], len(heard)
+    while length < size:
+        wait.poll()
+        piece = os.read(HOST, min(max(size - length, 1 << 13), 1 << 16))
+        if not piece:
+            os._exit(0)
+        pieces.append(piece)
+        length += len(piece)
+    whole = b"".join(pieces)
+    heard = whole[size:]
+    return whole[:size]
+
+
 def receive():
-    head = ear.read(HEAD.size)
-    if len(head) < HEAD.size:
-        os._exit(0)
-    length, kind, call = HEAD.unpack(head)
-    return kind, call, ear.read(length - 5)
+    length, kind, call = HEAD.unpack(read(HEAD.size))
+    return kind, call, read(length - 5)
 
 
 class Lines(io.TextIOBase):
@@ -123,6 +141,19 @@ def described(error):
         trace = trace.tb_next
     lines = traceback.format_exception(kind, error, trace)
     return {"name": name, "message": str(error), "stack": "".join(lines).rstrip()}
+
+
+def find_packages():
+    """Has Python find what is installed on the host. It starts without its own `site`, which would run
+    whatever packages of the host want to have run at each start of any Python there (`.pth` files)."""
+    if "PYTHONPATH" in os.environ:
+        # There may be a `sitecustomize` of the function.
+        site.main()
+        return
+    site.setquit()
+    site.setcopyright()
+    site.sethelper()
+    sys.path.extend(path for path in site.getsitepackages() if os.path.isdir(path))
 
 
 def load(wanted):
@@ -220,11 +251,12 @@ def seal():
 
 def fork_for_each_call(handler):
     """Forks whenever the host sends a socket; the fork runs the call that comes over it."""
-    global current, ear
+    global current, heard
     import socket
 
     host = socket.socket(fileno=HOST)
     while True:
+        wait.poll()
         head, descriptors, _, _ = socket.recv_fds(host, HEAD.size, 1)
         if len(head) < HEAD.size or not descriptors:
             os._exit(0)
@@ -234,7 +266,7 @@ def fork_for_each_call(handler):
             # In its place, so that this process's own is out of reach.
             os.dup2(descriptors[0], HOST)
             os.close(descriptors[0])
-            ear = open(HOST, "rb", closefd=False)
+            heard = b""
             kind, current, payload = receive()
             if kind == EVENT:
                 tell(frame(BEGUN, current))
@@ -247,6 +279,7 @@ def fork_for_each_call(handler):
 
 def main():
     global current
+    find_packages()
     sys.stdout, sys.stderr = Lines(1), Lines(3)
     logging.getLogger().addHandler(Records())
     sys.argv = [""]

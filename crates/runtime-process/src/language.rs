@@ -95,7 +95,8 @@ static PYTHON: Known = Known {
     least: (3, 9),
     least_text: "3.9",
     files: &[("python.py", include_str!("../../../guest/bootstraps/python.py"))],
-    arguments: &[],
+    // Its bootstrap does what is needed of that.
+    arguments: &["-S"],
     // The code is read-only.
     environment: &[("PYTHONDONTWRITEBYTECODE", "1"), ("PYTHONUNBUFFERED", "1")],
     forks: true,

@@ -6,6 +6,7 @@
 
 mod api;
 mod boots;
+mod channel;
 mod door;
 mod exchange;
 mod fault;

@@ -10,10 +10,9 @@ use bytes::{Buf as _, BytesMut};
 use mayfly_runtime_api::{Body, BodyStream, EventRequest, HttpRequest, LogLevel, Payload, lambda};
 use mayfly_sandbox::{Ended, Sandbox};
 use mayfly_types::{ByteSize, Fault, HandlerStyle, InvocationId, TimeSpan};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 use tokio::sync::Notify;
 
+use crate::channel::{self, Channel, Ready as Readable};
 use crate::exchange::{Exchange, Taker};
 use crate::fault;
 use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
@@ -82,7 +81,7 @@ struct Upload {
 
 /// The other side before its function is loaded.
 pub(crate) struct Unloaded {
-    pub(crate) stream: UnixStream,
+    pub(crate) channel: Channel,
     pub(crate) incoming: BytesMut,
 }
 
@@ -104,9 +103,7 @@ impl Ender {
 
 impl Unloaded {
     pub(crate) fn new(socket: std::os::unix::net::UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
-        let incoming = BytesMut::with_capacity(16 << 10);
-        Ok(Self { stream: UnixStream::from_std(socket)?, incoming })
+        Ok(Self { channel: Channel::new(socket)?, incoming: BytesMut::with_capacity(16 << 10) })
     }
 
     /// Waits until it has booted; false if it ended before.
@@ -135,7 +132,7 @@ impl Unloaded {
         let mut buffer = BytesMut::new();
         let json = serde_json::to_vec(load).map_err(io::Error::from)?;
         frames::add(&mut buffer, Kind::Load, 0, &[&json]);
-        if self.stream.write_all_buf(&mut buffer).await.is_err() {
+        if self.channel.write_all(&mut buffer).await.is_err() {
             return Ok(None);
         }
         loop {
@@ -160,7 +157,7 @@ impl Unloaded {
 
     /// Waits for more of what it says; false if it has ended.
     async fn hears(&mut self) -> io::Result<bool> {
-        match self.stream.read_buf(&mut self.incoming).await {
+        match self.channel.read(&mut self.incoming).await {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
             read => Ok(read? > 0),
         }
@@ -343,9 +340,9 @@ impl Link {
 
     /// Reads, writes and watches deadlines until the link is closed or the other side is.
     async fn drive(self: Arc<Self>, unloaded: Unloaded, ender: Ender) {
-        let Unloaded { stream, mut incoming } = unloaded;
-        let end = self.exchange(&stream, &mut incoming).await;
-        drop(stream);
+        let Unloaded { channel, mut incoming } = unloaded;
+        let end = self.exchange(&channel, &mut incoming).await;
+        drop(channel);
         let (fault, certain, done) = match end {
             End::Closed => {
                 self.calls().ended = true;
@@ -404,7 +401,7 @@ impl Link {
         call.lease.lose();
     }
 
-    async fn exchange(&self, stream: &UnixStream, incoming: &mut BytesMut) -> End {
+    async fn exchange(&self, channel: &Channel, incoming: &mut BytesMut) -> End {
         let mut sending = BytesMut::new();
         let mut timer = std::pin::pin!(tokio::time::sleep_until(Instant::now().into()));
         let mut armed: Option<Instant> = None;
@@ -417,7 +414,7 @@ impl Link {
                 }
             }
             while !sending.is_empty() {
-                match stream.try_write(&sending) {
+                match channel.try_write(&sending) {
                     Ok(sent) => sending.advance(sent),
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // Its last words are still to be read.
@@ -439,11 +436,8 @@ impl Link {
                 armed = Some(deadline);
             }
             tokio::select! {
-                ready = stream.readable() => {
-                    if let Err(error) = ready {
-                        return End::Broken(error);
-                    }
-                    match self.read(stream, incoming) {
+                ready = channel.readable() => {
+                    match ready.and_then(|ready| self.read(ready, incoming)) {
                         Ok(true) => {}
                         Ok(false) => return End::Gone,
                         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
@@ -452,7 +446,7 @@ impl Link {
                         Err(error) => return End::Broken(error),
                     }
                 }
-                _ = stream.writable(), if !sending.is_empty() => {}
+                _ = channel.writable(), if !sending.is_empty() => {}
                 () = self.notify.notified() => tokio::task::yield_now().await,
                 () = &mut timer, if armed.is_some() => {
                     armed = None;
@@ -504,21 +498,13 @@ impl Link {
     }
 
     /// Reads what is there; `false` when the other side has closed.
-    fn read(&self, stream: &UnixStream, incoming: &mut BytesMut) -> io::Result<bool> {
-        let mut read = 0;
-        while read < READ {
-            incoming.reserve(16 << 10);
-            match stream.try_read_buf(incoming) {
-                Ok(0) => return Ok(false),
-                Ok(length) => read += length,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error),
-            }
+    fn read(&self, ready: Readable<'_>, incoming: &mut BytesMut) -> io::Result<bool> {
+        channel::take_all(ready, incoming, READ, |incoming| {
             while let Some(frame) = frames::take(incoming)? {
                 self.hear(frame)?;
             }
-        }
-        Ok(true)
+            Ok(())
+        })
     }
 
     fn hear(&self, frame: Frame) -> io::Result<()> {

@@ -13,9 +13,9 @@ use mayfly_runtime_api::{LogLevel, Payload};
 use mayfly_sandbox::{Ended, Exit, Sandbox};
 use mayfly_types::HandlerStyle;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use tokio::io::AsyncReadExt as _;
 use tokio::sync::watch;
 
+use crate::channel::Channel;
 use crate::exchange::Exchange;
 use crate::frames::{self, Kind};
 use crate::link::{Ender, Limits, Link, Unloaded, line};
@@ -49,8 +49,8 @@ impl Zygote {
         log: Log,
         limits: Limits,
     ) -> io::Result<Arc<Self>> {
-        let Unloaded { stream, incoming } = unloaded;
-        let socket = stream.as_fd().try_clone_to_owned()?;
+        let Unloaded { channel, incoming } = unloaded;
+        let socket = channel.as_fd().try_clone_to_owned()?;
         let zygote = Arc::new(Self {
             socket,
             sandbox,
@@ -61,7 +61,7 @@ impl Zygote {
             next: AtomicU32::new(1),
             exits: watch::Sender::new((0, None)),
         });
-        tokio::spawn(listen(Arc::downgrade(&zygote), stream, incoming, zygote.exits.clone()));
+        tokio::spawn(listen(Arc::downgrade(&zygote), channel, incoming, zygote.exits.clone()));
         Ok(zygote)
     }
 
@@ -142,12 +142,12 @@ impl Hears for Zygote {
 /// Hears what the process itself says: how its forks ended.
 async fn listen(
     zygote: Weak<Zygote>,
-    mut stream: tokio::net::UnixStream,
+    channel: Channel,
     mut incoming: BytesMut,
     exits: watch::Sender<(u32, Option<Exit>)>,
 ) {
     loop {
-        let read = stream.read_buf(&mut incoming).await;
+        let read = channel.read(&mut incoming).await;
         let Some(zygote) = zygote.upgrade() else { return };
         if !matches!(read, Ok(1..)) {
             zygote.closed.store(true, Ordering::Release);

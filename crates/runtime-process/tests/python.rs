@@ -231,3 +231,58 @@ def handler(event, context):
     let answer = function.event(&instance, "{}").await.unwrap();
     assert_eq!(loaded(10).await[9..], [answer]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_hosts_python_runs_at_each_start_is_not_run_and_what_is_installed_is_found() {
+    let source = "
+import os, site, sys
+def handler(event, context):
+    installed = [path for path in site.getsitepackages() if os.path.isdir(path)]
+    return [sys.flags.no_site, callable(exit), callable(help),
+        all(path in sys.path for path in installed), sys.path[0], 'sitecustomize' in sys.modules]
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
+    let instance = function.start().await;
+    let usual = function.event(&instance, "{}").await.unwrap();
+    assert_eq!(usual, "[1, true, true, true, \"/var/task\", false]");
+}
+
+/// Tools that watch functions come so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_functions_own_sitecustomize_is_run_where_its_path_says_so() {
+    let source = "
+import sys
+def handler(event, context):
+    return [sys.path[-1], exit is not None]
+";
+    let customize = "import sys\nsys.path.append('/customized')\n";
+    let files = [("app.py", source), ("own/sitecustomize.py", customize)];
+    let function = function(RuntimeKind::Python, &files, |config| {
+        config.env.insert("PYTHONPATH".into(), "/var/task/own".into());
+    })
+    .await;
+    let instance = function.start().await;
+    let answer = function.event(&instance, "{}").await.unwrap();
+    assert_eq!(answer, "[\"/customized\", true]");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_all_sizes_come_in_order_and_whole() {
+    let source = "
+def handler(event, context):
+    return [event['n'], len(event['text']), event['text'][-1:]]
+";
+    let function = function(RuntimeKind::Python, &[("app.py", source)], |_| ()).await;
+    let instance = function.start().await;
+    let sizes = [0, 1, 8_190, 65_536, 1, 3_000_000, 7, 5_900_000, 20];
+    let calls = sizes.iter().enumerate().map(|(n, size)| {
+        let (function, instance) = (&function, &instance);
+        async move {
+            let event = format!("{{\"n\":{n},\"text\":\"{}\"}}", "a".repeat(*size));
+            let answer = function.event(instance, &event).await.unwrap();
+            let last = if *size > 0 { "a" } else { "" };
+            assert_eq!(answer, format!("[{n}, {size}, \"{last}\"]"));
+        }
+    });
+    futures_util::future::join_all(calls).await;
+}
