@@ -17,17 +17,20 @@ const LARGEST: usize = 64 << 10;
 pub(crate) struct Channel(AsyncFd<UnixStream>);
 
 /// Something may be there to read.
-pub(crate) type Ready<'a> = AsyncFdReadyGuard<'a, UnixStream>;
+pub(crate) type Readable<'a> = AsyncFdReadyGuard<'a, UnixStream>;
+
+/// Hears of room to write, as long as it is there.
+pub(crate) struct Room(AsyncFd<UnixStream>);
 
 impl Channel {
-    /// Takes a socket; of a runtime of tokio.
+    /// Takes a socket. It belongs to the runtime of tokio that this is called in.
     pub(crate) fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         watch(socket, Interest::READABLE).map(Self)
     }
 
     /// Waits until something may be there to read.
-    pub(crate) async fn readable(&self) -> io::Result<Ready<'_>> {
+    pub(crate) async fn readable(&self) -> io::Result<Readable<'_>> {
         self.0.readable().await
     }
 
@@ -49,19 +52,24 @@ impl Channel {
         self.0.get_ref().write(bytes)
     }
 
-    /// Waits until there is room to write.
-    pub(crate) async fn writable(&self) -> io::Result<()> {
-        // For this once: see above.
-        let room = watch(self.0.get_ref().try_clone()?, Interest::WRITABLE)?;
-        room.writable().await.map(drop)
+    /// Begins to hear of room, for as long as something waits for it.
+    ///
+    /// # Errors
+    /// When the node is out of descriptors: it takes one.
+    pub(crate) fn room(&self) -> io::Result<Room> {
+        watch(self.0.get_ref().try_clone()?, Interest::WRITABLE).map(Room)
     }
 
     /// Writes everything.
     pub(crate) async fn write_all(&self, bytes: &mut BytesMut) -> io::Result<()> {
+        let mut room: Option<Room> = None;
         while !bytes.is_empty() {
             match self.try_write(bytes) {
                 Ok(written) => bytes.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.writable().await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => match &room {
+                    Some(room) => room.free().await?,
+                    None => room = Some(self.room()?),
+                },
                 Err(error) => return Err(error),
             }
         }
@@ -69,9 +77,26 @@ impl Channel {
     }
 }
 
+impl Room {
+    /// Waits until there may be more than at the last time.
+    pub(crate) async fn free(&self) -> io::Result<()> {
+        // Before anything is written: what becomes free after this is told anew.
+        self.0.writable().await?.clear_ready();
+        Ok(())
+    }
+}
+
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.get_ref().as_fd()
+    }
+}
+
+/// The same where room is waited for, else for ever.
+pub(crate) async fn free(room: &Option<Room>) -> io::Result<()> {
+    match room {
+        Some(room) => room.free().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -88,7 +113,7 @@ fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStrea
 /// # Errors
 /// [`io::ErrorKind::WouldBlock`] when nothing is there.
 pub(crate) fn take(
-    ready: &mut Ready<'_>,
+    ready: &mut Readable<'_>,
     incoming: &mut BytesMut,
     piece: usize,
 ) -> io::Result<usize> {
@@ -106,7 +131,7 @@ pub(crate) fn take(
 /// Reads what is there, up to about `most` bytes, and hands it on after each piece; false when the other side
 /// has closed.
 pub(crate) fn take_all(
-    mut ready: Ready<'_>,
+    mut ready: Readable<'_>,
     incoming: &mut BytesMut,
     most: usize,
     mut heard: impl FnMut(&mut BytesMut) -> io::Result<()>,
@@ -171,16 +196,39 @@ mod tests {
         };
         assert!(!asked());
         while channel.try_write(&[0; 4096]).is_ok() {}
-        let mut writable = std::pin::pin!(channel.writable());
-        assert!(futures_util::poll!(&mut writable).is_pending());
+        let room = channel.room().unwrap();
         assert!(asked());
+        assert!(futures_util::poll!(std::pin::pin!(room.free())).is_pending());
         tokio::spawn(async move {
             let mut taken = [0; 4096];
             while theirs.read(&mut taken).await.is_ok_and(|read| read > 0) {}
         });
-        writable.await.unwrap();
+        room.free().await.unwrap();
         assert_eq!(channel.try_write(b"more").unwrap(), 4);
+        drop(room);
         assert!(!asked());
+    }
+
+    /// The kernel ends a read before and after one.
+    #[tokio::test]
+    async fn what_comes_with_descriptors_keeps_nothing_from_being_read() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let channel = Channel::new(ours).unwrap();
+        let descriptors = [theirs.as_fd()];
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        for piece in [&b"before"[..], b" with", b" after"] {
+            let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
+            if piece == b" with" {
+                ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&descriptors));
+            }
+            let data = [io::IoSlice::new(piece)];
+            let flags = rustix::net::SendFlags::empty();
+            rustix::net::sendmsg(&theirs, &data, &mut ancillary, flags).unwrap();
+        }
+        let mut incoming = BytesMut::new();
+        let ready = channel.readable().await.unwrap();
+        assert!(take_all(ready, &mut incoming, 1000, |_| Ok(())).unwrap());
+        assert_eq!(incoming, "before with after");
     }
 
     #[tokio::test]

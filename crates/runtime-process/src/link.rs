@@ -12,7 +12,7 @@ use mayfly_sandbox::{Ended, Sandbox};
 use mayfly_types::{ByteSize, Fault, HandlerStyle, InvocationId, TimeSpan};
 use tokio::sync::Notify;
 
-use crate::channel::{self, Channel, Ready as Readable};
+use crate::channel::{self, Channel, Readable, Room};
 use crate::exchange::{Exchange, Taker};
 use crate::fault;
 use crate::frames::{self, Done, Frame, Kind, Load, Ready, WINDOW};
@@ -403,6 +403,7 @@ impl Link {
 
     async fn exchange(&self, channel: &Channel, incoming: &mut BytesMut) -> End {
         let mut sending = BytesMut::new();
+        let mut room: Option<Room> = None;
         let mut timer = std::pin::pin!(tokio::time::sleep_until(Instant::now().into()));
         let mut armed: Option<Instant> = None;
         loop {
@@ -419,6 +420,15 @@ impl Link {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                     // Its last words are still to be read.
                     Err(_) => sending.clear(),
+                }
+            }
+            if sending.is_empty() {
+                room = None;
+            } else if room.is_none() {
+                // What has become free meanwhile is told at once.
+                match channel.room() {
+                    Ok(begun) => room = Some(begun),
+                    Err(error) => return End::Broken(error),
                 }
             }
             self.unsent.store(sending.len(), Ordering::Relaxed);
@@ -446,7 +456,11 @@ impl Link {
                         Err(error) => return End::Broken(error),
                     }
                 }
-                _ = channel.writable(), if !sending.is_empty() => {}
+                free = channel::free(&room) => {
+                    if let Err(error) = free {
+                        return End::Broken(error);
+                    }
+                }
                 () = self.notify.notified() => tokio::task::yield_now().await,
                 () = &mut timer, if armed.is_some() => {
                     armed = None;
