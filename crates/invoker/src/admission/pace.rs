@@ -5,6 +5,7 @@
 //! not find a place soon is told so at once. One attempt of each function, and all that are short, run in any case: the
 //! processors' own turns are fair to them.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -26,8 +27,13 @@ const WHOLE: u64 = 1000;
 const BESIDE: u64 = WHOLE / 2;
 /// An attempt that computes less, in microseconds, ends within its turn at a processor: to hold it back gains nothing.
 const SHORT_US: u64 = 2_000;
-/// How many looks in a row must find processors full before it is more than a burst, and places come back in a rhythm.
+/// How many more looks must find processors full than not before it is more than a burst, and places come back in a
+/// rhythm; and as many must find room before nothing is held back again. A machine that others have for a moment, or that
+/// stands still for one, seems to have had nothing to do.
 const LASTING: u32 = 5;
+/// What began before processors were seen to be full may be much more than they carry. While it is so many times as much,
+/// places come back seldom, and then all together: that says nothing of what comes after.
+const RUSH: u64 = 4;
 /// After so many attempts the least that one waited for other things is forgotten.
 const FORGOTTEN: u64 = 1000;
 
@@ -51,10 +57,9 @@ pub(super) struct Pace {
     most: AtomicU64,
     /// Whether it has been so for a while.
     lasting: AtomicBool,
-    /// When the last place came back, in microseconds since the start, and how long it is between two.
-    back_us: AtomicU64,
+    /// How many places came back since the start, and in the last while how many microseconds it was between two.
+    back: AtomicU64,
     between_us: AtomicU64,
-    began: Instant,
 }
 
 impl Pace {
@@ -63,9 +68,8 @@ impl Pace {
             weight: AtomicU64::new(0),
             most: AtomicU64::new(u64::MAX),
             lasting: AtomicBool::new(false),
-            back_us: AtomicU64::new(0),
+            back: AtomicU64::new(0),
             between_us: AtomicU64::new(0),
-            began: Instant::now(),
         }
     }
 
@@ -84,38 +88,20 @@ impl Pace {
         self.weight.fetch_sub(weight, Ordering::SeqCst);
     }
 
-    /// As if so many processors had been full for a while.
+    /// As if so many processors had been full for a while, in which this happened again and again.
     #[cfg(test)]
-    pub(super) fn fill(&self, count: u32) {
+    pub(super) async fn fill(&self, count: u32, mut meanwhile: impl AsyncFnMut()) {
         let mut watch = Watch::default();
-        for look in 0..=u64::from(LASTING) {
+        watch.look(Processors { count, busy: 0, all: 0 }, self);
+        for look in 1..=u64::from(LASTING) {
+            meanwhile().await;
             watch.look(Processors { count, busy: look * 100, all: look * 100 }, self);
         }
     }
 
-    /// Places that came back before say nothing.
-    fn begin(&self) {
-        self.between_us.store(0, Ordering::Relaxed);
-        self.back_us.store(self.now_us(), Ordering::Relaxed);
-    }
-
-    fn now_us(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
     /// A place came back.
     pub(super) fn came_back(&self) {
-        if !self.lasting.load(Ordering::Relaxed) {
-            return;
-        }
-        let now_us = self.now_us();
-        let between = now_us.saturating_sub(self.back_us.swap(now_us, Ordering::Relaxed));
-        let known = self.between_us.load(Ordering::Relaxed);
-        let mean = match known {
-            0 => between,
-            known => known - known / SMOOTHED + between / SMOOTHED,
-        };
-        self.between_us.store(mean, Ordering::Relaxed);
+        self.back.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long it is until so many places of the node came back, where that is known: while processors are full for
@@ -172,13 +158,13 @@ pub(super) async fn run(shared: Weak<Shared>, host: Arc<dyn Host>) {
     loop {
         interval.tick().await;
         let Some(shared) = shared.upgrade() else { return };
-        if shared.running.load(Ordering::Relaxed) == 0 && !watch.full {
+        if shared.running.load(Ordering::Relaxed) == 0 && watch.looks == 0 {
             watch.last = None;
             continue;
         }
         let Some(now) = host.processors() else { return };
         watch.look(now, &shared.pace);
-        if !watch.full {
+        if watch.roomy > 0 {
             // Whoever waits for what is held back no more.
             shared.hand_out_any();
         }
@@ -188,28 +174,65 @@ pub(super) async fn run(shared: Weak<Shared>, host: Arc<dyn Host>) {
 #[derive(Default)]
 struct Watch {
     last: Option<Processors>,
-    full: bool,
+    /// How many looks found processors full, less those that did not.
     looks: u32,
+    /// How many of the last ones in a row did not.
+    roomy: u32,
+    /// How many places had come back when, at the last looks since processors are full.
+    back: VecDeque<(Instant, u64)>,
+    /// Whether much more runs than may begin now.
+    rush: bool,
 }
 
 impl Watch {
     fn look(&mut self, now: Processors, pace: &Pace) {
-        if let Some(last) = self.last.replace(now)
-            && now.all > last.all
-        {
-            let part = now.busy.saturating_sub(last.busy) as f64 / (now.all - last.all) as f64;
-            self.full = part >= if self.full { ROOMY } else { FULL };
+        let Some(last) = self.last.replace(now).filter(|last| now.all > last.all) else { return };
+        let part = now.busy.saturating_sub(last.busy) as f64 / (now.all - last.all) as f64;
+        if part >= if self.looks > 0 { ROOMY } else { FULL } {
+            self.looks = (self.looks + 1).min(LASTING);
+            self.roomy = 0;
+        } else {
+            self.looks = self.looks.saturating_sub(1);
+            self.roomy = self.roomy.saturating_add(1);
         }
-        self.looks = if self.full { self.looks.saturating_add(1) } else { 0 };
-        let most = match self.full {
-            true => u64::from(now.count) * WHOLE + BESIDE,
-            false => u64::MAX,
+        let least = u64::from(now.count) * WHOLE + BESIDE;
+        let most = match self.looks {
+            0 => u64::MAX,
+            // With each look that finds room twice as many begin, rather than all who wait.
+            _ => least << self.roomy,
         };
         pace.most.store(most, Ordering::Relaxed);
-        if self.looks == LASTING {
-            pace.begin();
+        match self.looks {
+            0 => {
+                self.back.clear();
+                pace.lasting.store(false, Ordering::Relaxed);
+            }
+            looks => {
+                self.count(pace, least);
+                if looks == LASTING {
+                    pace.lasting.store(true, Ordering::Relaxed);
+                }
+            }
         }
-        pace.lasting.store(self.looks >= LASTING, Ordering::Relaxed);
+    }
+
+    /// Notes how quickly places come back, where `least` is the most that may run while nothing has room.
+    fn count(&mut self, pace: &Pace, least: u64) {
+        let (now, back) = (Instant::now(), pace.back.load(Ordering::Relaxed));
+        if pace.weight.load(Ordering::Relaxed) > RUSH * least {
+            self.rush = true;
+            self.back.truncate(1);
+        } else if std::mem::take(&mut self.rush) {
+            self.back.clear();
+        } else if self.back.len() > LASTING as usize {
+            self.back.pop_front();
+        }
+        self.back.push_back((now, back));
+        if let Some((since, before)) = self.back.front().filter(|(since, _)| *since < now) {
+            let elapsed = u64::try_from((now - *since).as_micros()).unwrap_or(u64::MAX);
+            let between = elapsed / back.saturating_sub(*before).max(1);
+            pace.between_us.store(between, Ordering::Relaxed);
+        }
     }
 }
 
@@ -249,25 +272,74 @@ mod tests {
         assert_eq!(share.weight(), 100);
     }
 
-    #[test]
-    fn nothing_is_held_back_until_processors_are_full_and_again_when_they_have_room() {
+    const HELD: u64 = 2 * WHOLE + BESIDE;
+
+    /// Looks at two processors that were busy for a part of the time since the last look, in hundredths; answers the most
+    /// that may run, and whether places come back in a rhythm.
+    fn look() -> impl FnMut(u64) -> (u64, bool) {
         let (pace, mut watch) = (Pace::new(), Watch::default());
         let mut at = Processors { count: 2, busy: 0, all: 0 };
-        let mut look = |part: u64, pace: &Pace| {
+        watch.look(at, &pace);
+        move |part| {
             at = Processors { busy: at.busy + part, all: at.all + 100, ..at };
-            watch.look(at, pace);
-            pace.most.load(Ordering::Relaxed)
-        };
-        assert_eq!([look(100, &pace), look(90, &pace)], [u64::MAX; 2]);
-        assert_eq!(look(97, &pace), 2 * WHOLE + BESIDE);
-        assert_eq!(look(90, &pace), 2 * WHOLE + BESIDE);
-        assert_eq!(pace.wait(7), None, "a burst has no rhythm");
-        for _ in 0..LASTING {
-            look(100, &pace);
+            watch.look(at, &pace);
+            (pace.most.load(Ordering::Relaxed), pace.wait(7).is_some())
         }
-        assert!(pace.wait(7).is_some());
-        assert_eq!(look(80, &pace), u64::MAX);
-        assert_eq!(pace.wait(7), None);
+    }
+
+    #[test]
+    fn nothing_is_held_back_until_processors_are_full_and_again_after_a_burst() {
+        let mut look = look();
+        assert_eq!(look(90), (u64::MAX, false));
+        assert_eq!(look(97), (HELD, false));
+        assert_eq!(look(80), (u64::MAX, false), "it was a moment");
+        assert_eq!(look(97), (HELD, false));
+        assert_eq!(look(90), (HELD, false), "it is less and still much");
+    }
+
+    #[test]
+    fn a_moment_in_which_a_full_machine_did_nothing_lets_few_begin_and_then_it_is_full_still() {
+        let mut look = look();
+        (1..LASTING).for_each(|_| assert_eq!(look(100), (HELD, false)));
+        assert_eq!(look(100), (HELD, true));
+        for _ in 0..3 {
+            assert_eq!(look(20), (2 * HELD, true));
+            assert_eq!(look(100), (HELD, true));
+        }
+    }
+
+    #[test]
+    fn a_machine_that_has_room_again_holds_back_less_and_less() {
+        let mut look = look();
+        (0..2 * LASTING).for_each(|_| _ = look(100));
+        let less = [0; LASTING as usize].map(|part| look(part));
+        let held = |times: u64| (times * HELD, true);
+        assert_eq!(less, [held(2), held(4), held(8), held(16), (u64::MAX, false)]);
+        assert_eq!(look(90), (u64::MAX, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn how_quickly_places_come_back_is_not_told_by_those_that_began_before_anything_was_held_back()
+     {
+        let (pace, mut watch) = (Pace::new(), Watch::default());
+        let mut at = Processors { count: 1, busy: 0, all: 0 };
+        watch.look(at, &pace);
+        let mut full = async |ended: u64, left: u64| {
+            pace.weight.store(left * WHOLE, Ordering::Relaxed);
+            (0..ended).for_each(|_| pace.came_back());
+            tokio::time::advance(LOOK).await;
+            at = Processors { busy: at.busy + 20, all: at.all + 20, ..at };
+            watch.look(at, &pace);
+            pace.wait(1)
+        };
+        for _ in 0..2 * LASTING {
+            full(0, 400).await;
+        }
+        let rush = full(1, 399).await.unwrap();
+        assert!(rush >= LOOK * LASTING, "{rush:?}");
+        assert_eq!(full(398, 1).await, Some(rush), "all of a sudden");
+        assert_eq!(full(20, 1).await, Some(LOOK / 20));
+        assert_eq!(full(5, 1).await, Some(LOOK * 2 / 25), "of both looks");
     }
 
     #[test]

@@ -343,7 +343,7 @@ async fn while_processors_are_full_only_what_they_carry_begins() {
     let storm = computes(world.calls(&tenant, "storm", None), 10);
     let before = [storm.now().await.unwrap(), storm.now().await.unwrap()];
     drop(before);
-    world.admission.0.pace.fill(1);
+    world.admission.0.pace.fill(1, async || {}).await;
     let first = storm.now().await.unwrap();
     let (second, third) = (storm.waits().await, storm.waits().await);
     // Another function's first is the processors' own to share out, of whichever tenant it is.
@@ -370,7 +370,7 @@ async fn a_place_of_another_tenants_function_is_one_for_whoever_waits_for_proces
     let [busy, storm] =
         ["busy", "storm"].map(|name| computes(world.calls(&unused_tenant(), name, None), 10));
     let begun = [busy.now().await.unwrap(), busy.now().await.unwrap(), storm.now().await.unwrap()];
-    world.admission.0.pace.fill(2);
+    world.admission.0.pace.fill(2, async || {}).await;
     let more = storm.waits().await;
     let [first, second, _of_storm] = begun;
     drop(first);
@@ -382,13 +382,13 @@ async fn a_place_of_another_tenants_function_is_one_for_whoever_waits_for_proces
 async fn who_would_wait_long_for_processors_is_told_so_at_once() {
     let world = World::new(Limits { wait: Duration::from_secs(1), ..Limits::default() });
     let storm = computes(world.calls(&unused_tenant(), "storm", Some(3)), 10);
-    world.admission.0.pace.fill(1);
-    let mut first = storm.now().await.unwrap();
-    for _ in 0..30 {
+    let one_after_the_other = async || {
+        let one = storm.now().await.unwrap();
         tokio::time::advance(Duration::from_millis(300)).await;
-        drop(first);
-        first = storm.now().await.unwrap();
-    }
+        drop(one);
+    };
+    world.admission.0.pace.fill(1, one_after_the_other).await;
+    let first = storm.now().await.unwrap();
     let second = storm.waits().await;
     let began = tokio::time::Instant::now();
     assert_eq!(code(storm.now().await), FaultCode::Unavailable);
@@ -401,7 +401,7 @@ async fn who_would_wait_long_for_processors_is_told_so_at_once() {
 async fn a_function_at_its_limit_is_told_of_that_also_while_processors_are_full() {
     let world = World::new(Limits { wait: Duration::from_millis(20), ..Limits::default() });
     let one = computes(world.calls(&unused_tenant(), "one", Some(1)), 10);
-    world.admission.0.pace.fill(1);
+    world.admission.0.pace.fill(1, async || {}).await;
     let _first = one.now().await.unwrap();
     let second = one.waits().await;
     assert_eq!(code(one.now().await), FaultCode::TooManyRequests);
