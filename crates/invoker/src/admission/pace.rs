@@ -312,7 +312,7 @@ mod tests {
     fn a_machine_that_has_room_again_holds_back_less_and_less() {
         let mut look = look();
         (0..2 * LASTING).for_each(|_| _ = look(100));
-        let less = [0; LASTING as usize].map(|part| look(part));
+        let less = [0; LASTING as usize].map(&mut look);
         let held = |times: u64| (times * HELD, true);
         assert_eq!(less, [held(2), held(4), held(8), held(16), (u64::MAX, false)]);
         assert_eq!(look(90), (u64::MAX, false));
