@@ -148,11 +148,14 @@ impl Journal {
         let task = Mutex::new(Some(task));
         let journal = Self { shared, thread: Some(thread), task };
         // What an earlier process left is part of the sums before anybody reads them.
-        journal.flush().await.map_err(|error| OpenError::Database {
-            doing: "add up",
-            path: directory,
-            reason: error.to_string(),
-        })?;
+        if let Err(error) = journal.flush().await {
+            journal.close().await;
+            return Err(OpenError::Database {
+                doing: "add up",
+                path: directory,
+                reason: error.to_string(),
+            });
+        }
         Ok(journal)
     }
 

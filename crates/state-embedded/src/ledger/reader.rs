@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use mayfly_state_api::{Payer, Span, Sums};
 
 use super::record::{self, HEAD, Record};
-use super::segment::{self, FIRST, SIZE};
+use super::segment::{self, FIRST, MAGIC, SIZE};
 
 /// Bytes that are read at once; more than any record has.
 const CHUNK: usize = 256 << 10;
@@ -77,10 +77,24 @@ impl Reader {
             return Ok(true);
         }
         self.open = None;
-        let file = match File::open(segment::path(&self.directory, start)) {
+        let path = segment::path(&self.directory, start);
+        let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             file => file?,
         };
+        let mut magic = [0; FIRST];
+        let read = file.read_at(&mut magic, 0)?;
+        if read < FIRST || magic == [0; FIRST] {
+            // Power was lost before anything of it was on disk.
+            return Ok(false);
+        }
+        if magic != *MAGIC {
+            let fault = format!(
+                "{} is of another version of the ledger; move it away to begin without it",
+                path.display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidData, fault));
+        }
         let mut open = Open { start, file, names: HashMap::new() };
         let (mut from, mut buffer) = (start + FIRST as u64, vec![0; CHUNK]);
         while from < self.at {

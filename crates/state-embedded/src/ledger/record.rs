@@ -1,28 +1,16 @@
 //! Records as a segment holds them.
 //!
-//! A record is its length (2 bytes), its CRC-32 (4 bytes) and its payload. The payload begins with its kind:
-//! names, which number a function and a caller for the rest of the segment; an attempt, which refers to them by
-//! that number; or what an attempt of an earlier record came to beside that. All numbers are little-endian. A length of 0 is the end.
+//! A record is its length (2 bytes), its CRC-32 (4 bytes) and its payload, [`Stored`] in postcard's wire format; length and
+//! CRC are little-endian. A length of 0 is the end.
+
+use std::mem;
 
 use mayfly_state_api::{LedgerEntry, Payer, Sums};
 use mayfly_types::{AppKey, ByteSize, FaultCode, Outcome, OutcomeStatus};
+use serde::{Deserialize, Serialize};
 
 /// Bytes before a payload.
 pub(crate) const HEAD: usize = 6;
-
-const NAMES: u8 = 1;
-const ATTEMPT: u8 = 2;
-const MORE: u8 = 3;
-
-/// How many sums a record had before there were estimates.
-const BEFORE_ESTIMATES: usize = 11;
-
-const COLD: u8 = 1;
-const ESTIMATED: u8 = 2;
-
-const OK: u8 = 0;
-const CANCELLED: u8 = 1;
-const FAULT: u8 = 2;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,65 +29,89 @@ pub(crate) struct Attempt {
     pub(crate) sums: Sums,
 }
 
+/// A payload. Whatever changes here changes [`MAGIC`](super::segment::MAGIC).
+#[derive(Serialize, Deserialize)]
+enum Stored<'a> {
+    /// A number's function and caller, for the rest of the segment.
+    Names { of: u32, tenant: &'a str, app: &'a str, function: &'a str, caller: &'a str },
+    /// An attempt of whoever has the number.
+    Attempt {
+        of: u32,
+        invocation: [u8; 16],
+        attempt: u32,
+        started_us: i64,
+        status: Status<'a>,
+        cold: bool,
+        cpu_estimated: bool,
+        memory: u64,
+        init_us: u64,
+        wall_us: u64,
+        cpu_us: u64,
+        memory_peak: u64,
+        bytes_in: u64,
+        bytes_out: u64,
+    },
+    /// What an attempt of an earlier record came to beside that.
+    More { of: u32, invocation: [u8; 16], attempt: u32, started_us: i64, sums: Sums },
+}
+
+#[derive(Serialize, Deserialize)]
+enum Status<'a> {
+    Ok,
+    Cancelled,
+    Fault(&'a str),
+}
+
 /// Writes who is meant by a number.
 pub(crate) fn names(into: &mut Vec<u8>, number: u32, payer: &Payer) {
-    let begin = open(into, NAMES);
-    into.extend(number.to_le_bytes());
+    // Credentials have short names; what is longer is cut rather than refused.
+    let cut = |name: &'_ str| name.floor_char_boundary(usize::from(u8::MAX));
     let Payer { app, function, caller } = payer;
-    for name in [app.tenant.as_str(), app.app.as_str(), function.as_str(), caller] {
-        // Credentials have short names; what is longer is cut rather than refused.
-        let name = &name[..name.floor_char_boundary(usize::from(u8::MAX))];
-        into.push(name.len() as u8);
-        into.extend(name.as_bytes());
-    }
-    close(into, begin);
+    let (tenant, app, function) = (app.tenant.as_str(), app.app.as_str(), function.as_str());
+    let stored = Stored::Names {
+        of: number,
+        tenant: &tenant[..cut(tenant)],
+        app: &app[..cut(app)],
+        function: &function[..cut(function)],
+        caller: &caller[..cut(caller)],
+    };
+    write(into, &stored);
 }
 
 /// Writes an attempt of whoever has this number.
 pub(crate) fn attempt(into: &mut Vec<u8>, of: u32, entry: &LedgerEntry<'_>) {
-    let outcome = entry.outcome;
-    let (status, code) = match outcome.status {
-        OutcomeStatus::Ok => (OK, ""),
-        OutcomeStatus::Cancelled => (CANCELLED, ""),
-        OutcomeStatus::Fault(code) => (FAULT, code.as_str()),
+    let LedgerEntry { attempt, started_us, outcome, .. } = *entry;
+    let invocation = *entry.invocation.as_bytes();
+    let stored = match entry.before {
+        Some(_) => Stored::More { of, invocation, attempt, started_us, sums: entry.sums() },
+        None => Stored::Attempt {
+            of,
+            invocation,
+            attempt,
+            started_us,
+            status: match outcome.status {
+                OutcomeStatus::Ok => Status::Ok,
+                OutcomeStatus::Cancelled => Status::Cancelled,
+                OutcomeStatus::Fault(code) => Status::Fault(code.as_str()),
+            },
+            cold: outcome.cold,
+            cpu_estimated: outcome.cpu_estimated,
+            memory: entry.memory.as_bytes(),
+            init_us: outcome.init_us,
+            wall_us: outcome.wall_us,
+            cpu_us: outcome.cpu_us,
+            memory_peak: outcome.memory_peak,
+            bytes_in: outcome.bytes_in,
+            bytes_out: outcome.bytes_out,
+        },
     };
-    let begin = open(into, if entry.before.is_some() { MORE } else { ATTEMPT });
-    into.extend(of.to_le_bytes());
-    into.extend(entry.invocation.as_bytes());
-    into.extend(entry.attempt.to_le_bytes());
-    into.extend(entry.started_us.to_le_bytes());
-    if entry.before.is_some() {
-        for number in entry.sums().to_array() {
-            into.extend(number.to_le_bytes());
-        }
-        return close(into, begin);
-    }
-    let flags = [(outcome.cold, COLD), (outcome.cpu_estimated, ESTIMATED)];
-    let flags = flags.iter().filter(|(is, _)| *is).fold(0, |all, (_, flag)| all | flag);
-    into.extend([status, flags]);
-    for number in [
-        entry.memory.as_bytes(),
-        outcome.init_us,
-        outcome.wall_us,
-        outcome.cpu_us,
-        outcome.memory_peak,
-        outcome.bytes_in,
-        outcome.bytes_out,
-    ] {
-        into.extend(number.to_le_bytes());
-    }
-    into.extend(code.as_bytes());
-    close(into, begin);
+    write(into, &stored);
 }
 
-fn open(into: &mut Vec<u8>, kind: u8) -> usize {
+fn write(into: &mut Vec<u8>, stored: &Stored<'_>) {
     let begin = into.len();
     into.extend([0; HEAD]);
-    into.push(kind);
-    begin
-}
-
-fn close(into: &mut [u8], begin: usize) {
+    *into = postcard::to_extend(stored, mem::take(into)).expect("memory takes what is written");
     let payload = begin + HEAD;
     let length = (into.len() - payload) as u16;
     let crc = crc32fast::hash(&into[payload..]);
@@ -120,53 +132,46 @@ pub(crate) fn read(bytes: &[u8]) -> Option<(Record, usize)> {
 }
 
 fn parse(payload: &[u8]) -> Option<Record> {
-    let (kind, mut rest) = payload.split_first()?;
-    let rest = &mut rest;
-    let of = u32::from_le_bytes(take(rest)?);
-    match *kind {
-        NAMES => {
-            let app = AppKey::new(name(rest)?.parse().ok()?, name(rest)?.parse().ok()?);
-            let function = name(rest)?.parse().ok()?;
-            Some(Record::Names(of, Payer { app, function, caller: name(rest)?.to_owned() }))
+    match postcard::from_bytes(payload).ok()? {
+        Stored::Names { of, tenant, app, function, caller } => {
+            let app = AppKey::new(tenant.parse().ok()?, app.parse().ok()?);
+            let (function, caller) = (function.parse().ok()?, caller.to_owned());
+            Some(Record::Names(of, Payer { app, function, caller }))
         }
-        ATTEMPT | MORE => {
-            let _invocation: [u8; 16] = take(rest)?;
-            let _number: [u8; 4] = take(rest)?;
-            let started_us = i64::from_le_bytes(take(rest)?);
-            if *kind == MORE {
-                let mut sums = [0; Sums::COUNT];
-                for (at, number) in sums.iter_mut().enumerate() {
-                    match take(rest) {
-                        Some(bytes) => *number = u64::from_le_bytes(bytes),
-                        None if at == BEFORE_ESTIMATES => {}
-                        None => return None,
-                    }
-                }
-                let sums = Sums::from_array(sums);
-                return Some(Record::Attempt(Attempt { of, started_us, sums }));
-            }
-            let [status, flags] = take(rest)?;
-            let mut numbers = [0; 7];
-            for number in &mut numbers {
-                *number = u64::from_le_bytes(take(rest)?);
-            }
-            let [memory, init_us, wall_us, cpu_us, memory_peak, bytes_in, bytes_out] = numbers;
+        Stored::More { of, started_us, sums, .. } => {
+            Some(Record::Attempt(Attempt { of, started_us, sums }))
+        }
+        Stored::Attempt {
+            of,
+            invocation: _,
+            attempt: _,
+            started_us,
+            status,
+            cold,
+            cpu_estimated,
+            memory,
+            init_us,
+            wall_us,
+            cpu_us,
+            memory_peak,
+            bytes_in,
+            bytes_out,
+        } => {
             let status = match status {
-                OK => OutcomeStatus::Ok,
-                CANCELLED => OutcomeStatus::Cancelled,
-                FAULT => {
-                    let code = FaultCode::ALL.iter().find(|code| code.as_str().as_bytes() == *rest);
-                    OutcomeStatus::Fault(*code?)
+                Status::Ok => OutcomeStatus::Ok,
+                Status::Cancelled => OutcomeStatus::Cancelled,
+                Status::Fault(code) => {
+                    let known = FaultCode::ALL.iter().find(|known| known.as_str() == code);
+                    OutcomeStatus::Fault(*known?)
                 }
-                _ => return None,
             };
             let outcome = Outcome {
                 status,
-                cold: flags & COLD != 0,
+                cold,
                 init_us,
                 wall_us,
                 cpu_us,
-                cpu_estimated: flags & ESTIMATED != 0,
+                cpu_estimated,
                 memory_peak,
                 bytes_in,
                 bytes_out,
@@ -174,21 +179,7 @@ fn parse(payload: &[u8]) -> Option<Record> {
             let sums = Sums::of(&outcome, ByteSize::bytes(memory));
             Some(Record::Attempt(Attempt { of, started_us, sums }))
         }
-        _ => None,
     }
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*taken)
-}
-
-fn name<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let [length] = take(rest)?;
-    let (name, after) = rest.split_at_checked(usize::from(length))?;
-    *rest = after;
-    std::str::from_utf8(name).ok()
 }
 
 #[cfg(test)]
@@ -267,10 +258,6 @@ mod tests {
         attempt(&mut bytes, 9, &entry);
         let sums = Sums { billed_ms: 8, mb_ms: 16, function_faults: 1, ..Sums::default() };
         let expected = Record::Attempt(Attempt { of: 9, started_us: 7, sums });
-        assert_eq!(read(&bytes), Some((expected.clone(), bytes.len())));
-        // Before there were estimates.
-        bytes.truncate(bytes.len() - 8);
-        close(&mut bytes, 0);
         assert_eq!(read(&bytes), Some((expected, bytes.len())));
         assert_eq!(read(&[0; 64]), None);
         assert_eq!(read(&[]), None);

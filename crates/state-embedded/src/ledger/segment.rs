@@ -12,7 +12,7 @@ use rustix::fs::FallocateFlags;
 /// Bytes of a segment. The segment of a position is found by it: it is part of the format.
 pub(crate) const SIZE: u64 = 4 << 20;
 /// What a segment begins with.
-const MAGIC: &[u8; 8] = b"mayfly\x01\n";
+pub(crate) const MAGIC: &[u8; 8] = b"mayfly\x02\n";
 /// Where its records begin.
 pub(crate) const FIRST: usize = MAGIC.len();
 

@@ -83,7 +83,8 @@ async fn many_threads_fill_many_files_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let (journal, work) = open(dir.path()).await;
     let (journal, app) = (Arc::new(journal), app(&unused_tenant(), "photos"));
-    let each = 3 * SIZE / 90 / 4;
+    // A record has more than 40 bytes.
+    let each = 3 * SIZE / 40 / 4;
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let (journal, app) = (Arc::clone(&journal), app.clone());
@@ -142,7 +143,7 @@ async fn a_record_that_was_torn_ends_its_file_and_no_other() {
     let file = segment::path(&directory, segment::list(&directory).unwrap()[0]);
     let mut bytes = fs::read(&file).unwrap();
     let end = bytes.len();
-    bytes[end - 60..].fill(0);
+    bytes[end - 10..].fill(0);
     bytes.resize(SIZE as usize, 0);
     fs::write(&file, bytes).unwrap();
 
@@ -151,6 +152,41 @@ async fn a_record_that_was_torn_ends_its_file_and_no_other() {
     append(&journal, &app, "a", 1);
     journal.flush().await.unwrap();
     assert_eq!(total(&*work, &app.tenant).await.attempts, 3);
+}
+
+#[tokio::test]
+async fn a_file_of_another_version_is_neither_read_nor_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = app(&unused_tenant(), "photos");
+    let (journal, work) = open(dir.path()).await;
+    journal.close().await;
+    append(&journal, &app, "a", 1);
+    drop((journal, work));
+    let directory = dir.path().join("ledger");
+    let file = segment::path(&directory, segment::list(&directory).unwrap()[0]);
+    let right = fs::read(&file).unwrap();
+    let mut wrong = right.clone();
+    wrong[6] ^= 1;
+    let open_again = async || {
+        let data = data(dir.path());
+        let work = Arc::new(Work::open(&data).unwrap());
+        let opened = Journal::open(&data, Arc::clone(&work) as _, "here", LedgerLimits::default());
+        opened.await.map(|journal| (journal, work))
+    };
+    // As it was left in good order, and as by a process that was killed.
+    for length in [wrong.len(), SIZE as usize] {
+        let mut wrong = wrong.clone();
+        wrong.resize(length, 0);
+        fs::write(&file, &wrong).unwrap();
+        let error = open_again().await.map(|_| ()).unwrap_err();
+        let fault = std::error::Error::source(&error).map_or(String::new(), |it| it.to_string());
+        let said = format!("{error} {fault}");
+        assert!(said.contains(file.to_str().unwrap()) && said.contains("version"), "{said}");
+        assert_eq!(fs::read(&file).unwrap(), wrong);
+    }
+    fs::write(&file, right).unwrap();
+    let (_journal, work) = open_again().await.unwrap();
+    assert_eq!(total(&*work, &app.tenant).await.attempts, 1);
 }
 
 #[tokio::test]
