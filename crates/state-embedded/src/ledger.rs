@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use mayfly_state_api::{Error, Ledger, LedgerEntry, Payer, Roll, UsageStore};
-use mayfly_types::{AppKey, ByteSize, FunctionName, InvocationId, Outcome};
+use mayfly_types::{ByteSize, InvocationId, Outcome};
 use tokio::sync::Notify;
 
 use self::reader::{Added, Reader};
@@ -91,7 +91,6 @@ struct Writer {
     /// Up to where everything is on disk.
     synced: u64,
     closed: bool,
-    scratch: Vec<u8>,
     /// Whose the last record was, and the number of that in the segment.
     last: Option<(Payer, u32)>,
 }
@@ -241,7 +240,6 @@ impl Writer {
             lost: 0,
             synced: next,
             closed: false,
-            scratch: Vec::new(),
             last: None,
         }
     }
@@ -258,50 +256,49 @@ impl Writer {
     }
 
     fn write(&mut self, directory: &Path, entry: &LedgerEntry<'_>) -> io::Result<()> {
-        loop {
-            self.scratch.clear();
-            let of = self.number(entry.app, entry.function, entry.caller);
-            record::attempt(&mut self.scratch, of, entry);
-            match &mut self.segment {
-                Some(segment) if segment.left() >= self.scratch.len() => {
-                    segment.push(&self.scratch);
-                    return Ok(());
-                }
-                _ => self.turn(directory)?,
-            }
+        while !self.push(entry) {
+            self.turn(directory)?;
         }
+        Ok(())
     }
 
-    /// The number of a function and a caller in the segment. A new one's names go before the record.
-    fn number(&mut self, app: &AppKey, function: &FunctionName, caller: Option<&str>) -> u32 {
+    /// Adds a record to the segment; answers whether there was one that had room.
+    fn push(&mut self, entry: &LedgerEntry<'_>) -> bool {
+        let Some(number) = self.number(entry) else { return false };
+        let Some(segment) = &mut self.segment else { return false };
+        segment.push(|into| record::attempt(into, number, entry))
+    }
+
+    /// The number of a function and a caller in the segment. A new one's names go before the record, if there is room.
+    fn number(&mut self, entry: &LedgerEntry<'_>) -> Option<u32> {
         // Most records are of whoever had the one before.
-        let caller = caller.unwrap_or_default();
+        let caller = entry.caller.unwrap_or_default();
         if let Some((payer, number)) = &self.last
-            && payer.function == *function
-            && payer.app == *app
+            && payer.function == *entry.function
+            && payer.app == *entry.app
             && payer.caller == caller
         {
-            return *number;
+            return Some(*number);
         }
-        let payer =
-            Payer { app: app.clone(), function: function.clone(), caller: caller.to_owned() };
+        let (app, function) = (entry.app.clone(), entry.function.clone());
+        let payer = Payer { app, function, caller: caller.to_owned() };
         let number = match self.names.get(&payer) {
             Some(number) => *number,
             None => {
                 let number = self.names.len() as u32;
-                record::names(&mut self.scratch, number, &payer);
+                let segment = self.segment.as_mut()?;
+                segment.push(|into| record::names(into, number, &payer)).then_some(())?;
                 self.names.insert(payer.clone(), number);
                 number
             }
         };
         self.last = Some((payer, number));
-        number
+        Some(number)
     }
 
     /// Begins another segment.
     fn turn(&mut self, directory: &Path) -> io::Result<()> {
-        // Names of the one before are not in the next, nor in this one if there is no room for another: then
-        // the last of them was not written.
+        // Names of the one before are not in the next.
         self.names.clear();
         self.last = None;
         let segment = match self.spare.take() {

@@ -56,10 +56,7 @@ impl Reader {
             let from = self.at.max(start + FIRST as u64);
             let until_here = until.min(start + SIZE);
             let Some(open) = &mut self.open else { continue };
-            match open.read(from, until_here, &mut buffer, &mut |payer, attempt| {
-                let key = (Span::Minute.start(attempt.started_us), payer.clone());
-                *added.entry(key).or_default() += attempt.sums;
-            })? {
+            match open.read(from, until_here, &mut buffer, &mut added)? {
                 // The segment was left before its end, or what follows was torn by a loss of power.
                 None => self.at = until_here,
                 Some(next) => {
@@ -98,7 +95,7 @@ impl Reader {
         let mut open = Open { start, file, names: HashMap::new() };
         let (mut from, mut buffer) = (start + FIRST as u64, vec![0; CHUNK]);
         while from < self.at {
-            match open.read(from, self.at, &mut buffer, &mut |_, _| {})? {
+            match open.read(from, self.at, &mut buffer, &mut Added::new())? {
                 Some(next) => from = next,
                 None => break,
             }
@@ -109,13 +106,13 @@ impl Reader {
 }
 
 impl Open {
-    /// Reads some records of `from..until`; answers where they end, or nothing where there is none.
+    /// Reads some records of `from..until` and adds them up; answers where they end, or nothing where there is none.
     fn read(
         &mut self,
         from: u64,
         until: u64,
         buffer: &mut [u8],
-        each: &mut dyn FnMut(&Payer, record::Attempt),
+        added: &mut Added,
     ) -> io::Result<Option<u64>> {
         let length = usize::try_from(until.saturating_sub(from)).unwrap_or(CHUNK).min(CHUNK);
         let mut read = 0;
@@ -126,22 +123,36 @@ impl Open {
                 some => read += some,
             }
         }
+        // By minute and number first: a number is looked up more quickly than names.
+        let mut sums: HashMap<(i64, u32), Sums> = HashMap::new();
         let mut rest = &buffer[..read];
         while rest.len() > HEAD {
             let Some((record, length)) = record::read(rest) else { break };
             rest = &rest[length..];
             match record {
                 Record::Names(number, payer) => {
+                    // Where there was no room for another segment, a number begins anew in the same.
+                    self.tell(&mut sums, added);
                     self.names.insert(number, payer);
                 }
-                Record::Attempt(attempt) => match self.names.get(&attempt.of) {
-                    Some(payer) => each(payer, attempt),
-                    None => tracing::error!(of = attempt.of, "the ledger has an attempt of nobody"),
-                },
+                Record::Attempt(record::Attempt { of, started_us, sums: more }) => {
+                    *sums.entry((Span::Minute.start(started_us), of)).or_default() += more;
+                }
             }
         }
+        self.tell(&mut sums, added);
         let done = (read - rest.len()) as u64;
         Ok((done > 0).then_some(from + done))
+    }
+
+    /// Adds to names what was added up by numbers.
+    fn tell(&self, sums: &mut HashMap<(i64, u32), Sums>, added: &mut Added) {
+        for ((minute_us, of), sums) in sums.drain() {
+            match self.names.get(&of) {
+                Some(payer) => *added.entry((minute_us, payer.clone())).or_default() += sums,
+                None => tracing::error!(of, "the ledger has an attempt of nobody"),
+            }
+        }
     }
 }
 
@@ -153,7 +164,7 @@ pub(crate) fn used(directory: &Path, start: u64) -> io::Result<u64> {
     }
     let Some(mut open) = reader.open else { return Ok(0) };
     let (mut from, mut buffer) = (start + FIRST as u64, vec![0; CHUNK]);
-    while let Some(next) = open.read(from, start + SIZE, &mut buffer, &mut |_, _| {})? {
+    while let Some(next) = open.read(from, start + SIZE, &mut buffer, &mut Added::new())? {
         from = next;
     }
     Ok(from - start)

@@ -3,8 +3,6 @@
 //! A record is its length (2 bytes), its CRC-32 (4 bytes) and its payload, [`Stored`] in postcard's wire format; length and
 //! CRC are little-endian. A length of 0 is the end.
 
-use std::mem;
-
 use mayfly_state_api::{LedgerEntry, Payer, Sums};
 use mayfly_types::{AppKey, ByteSize, FaultCode, Outcome, OutcomeStatus};
 use serde::{Deserialize, Serialize};
@@ -62,8 +60,8 @@ enum Status<'a> {
     Fault(&'a str),
 }
 
-/// Writes who is meant by a number.
-pub(crate) fn names(into: &mut Vec<u8>, number: u32, payer: &Payer) {
+/// Writes who is meant by a number; see [`write`].
+pub(crate) fn names(into: &mut [u8], number: u32, payer: &Payer) -> Option<Length> {
     // Credentials have short names; what is longer is cut rather than refused.
     let cut = |name: &'_ str| name.floor_char_boundary(usize::from(u8::MAX));
     let Payer { app, function, caller } = payer;
@@ -75,11 +73,11 @@ pub(crate) fn names(into: &mut Vec<u8>, number: u32, payer: &Payer) {
         function: &function[..cut(function)],
         caller: &caller[..cut(caller)],
     };
-    write(into, &stored);
+    write(into, &stored)
 }
 
-/// Writes an attempt of whoever has this number.
-pub(crate) fn attempt(into: &mut Vec<u8>, of: u32, entry: &LedgerEntry<'_>) {
+/// Writes an attempt of whoever has this number; see [`write`].
+pub(crate) fn attempt(into: &mut [u8], of: u32, entry: &LedgerEntry<'_>) -> Option<Length> {
     let LedgerEntry { attempt, started_us, outcome, .. } = *entry;
     let invocation = *entry.invocation.as_bytes();
     let stored = match entry.before {
@@ -105,18 +103,28 @@ pub(crate) fn attempt(into: &mut Vec<u8>, of: u32, entry: &LedgerEntry<'_>) {
             bytes_out: outcome.bytes_out,
         },
     };
-    write(into, &stored);
+    write(into, &stored)
 }
 
-fn write(into: &mut Vec<u8>, stored: &Stored<'_>) {
-    let begin = into.len();
-    into.extend([0; HEAD]);
-    *into = postcard::to_extend(stored, mem::take(into)).expect("memory takes what is written");
-    let payload = begin + HEAD;
-    let length = (into.len() - payload) as u16;
-    let crc = crc32fast::hash(&into[payload..]);
-    into[begin..begin + 2].copy_from_slice(&length.to_le_bytes());
-    into[begin + 2..payload].copy_from_slice(&crc.to_le_bytes());
+/// Writes a record but for its length, which is answered, or nothing where there is no room.
+fn write(into: &mut [u8], stored: &Stored<'_>) -> Option<Length> {
+    let (head, payload) = into.split_first_chunk_mut::<HEAD>()?;
+    let payload = postcard::to_slice(stored, payload).ok()?;
+    head[2..].copy_from_slice(&crc32fast::hash(payload).to_le_bytes());
+    Some(Length(payload.len() as u16))
+}
+
+/// What a record begins with. Until it is there, there is no record.
+#[must_use]
+pub(crate) struct Length(u16);
+
+impl Length {
+    /// Makes what was written a record; answers how many bytes it has.
+    pub(crate) fn put(self, into: &mut [u8]) -> usize {
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
+        into[..2].copy_from_slice(&self.0.to_le_bytes());
+        HEAD + usize::from(self.0)
+    }
 }
 
 /// The record at the beginning of `bytes` and its length, or nothing where there is no whole one.
@@ -224,10 +232,14 @@ mod tests {
                 outcome: &outcome,
                 before: None,
             };
-            let mut bytes = Vec::new();
-            names(&mut bytes, 9, &payer);
-            let first = bytes.len();
-            attempt(&mut bytes, 9, &entry);
+            let mut bytes = vec![0; 2_000];
+            let first = names(&mut bytes, 9, &payer).unwrap().put(&mut bytes);
+            let rest = &mut bytes[first..];
+            let second = attempt(rest, 9, &entry).unwrap();
+            assert_eq!(read(rest), None, "its length comes last");
+            let second = second.put(rest);
+            bytes.truncate(first + second);
+            assert!(attempt(&mut vec![0; second - 1], 9, &entry).is_none(), "there is no room");
             let cut = Payer { caller: "é".repeat(127), ..payer.clone() };
             assert_eq!(read(&bytes), Some((Record::Names(9, cut), first)));
             let sums = Sums::of(&outcome, ByteSize::mb(128));
@@ -254,11 +266,11 @@ mod tests {
             outcome: &all,
             before: Some(&began),
         };
-        let mut bytes = Vec::new();
-        attempt(&mut bytes, 9, &entry);
+        let mut bytes = vec![0; 2_000];
+        let length = attempt(&mut bytes, 9, &entry).unwrap().put(&mut bytes);
         let sums = Sums { billed_ms: 8, mb_ms: 16, function_faults: 1, ..Sums::default() };
         let expected = Record::Attempt(Attempt { of: 9, started_us: 7, sums });
-        assert_eq!(read(&bytes), Some((expected, bytes.len())));
+        assert_eq!(read(&bytes), Some((expected, length)));
         assert_eq!(read(&[0; 64]), None);
         assert_eq!(read(&[]), None);
     }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use memmap2::MmapMut;
 use rustix::fs::FallocateFlags;
 
+use super::record::Length;
+
 /// Bytes of a segment. The segment of a position is found by it: it is part of the format.
 pub(crate) const SIZE: u64 = 4 << 20;
 /// What a segment begins with.
@@ -68,15 +70,12 @@ impl Segment {
         self.memory.len() - self.used
     }
 
-    /// Adds records that fit.
-    pub(crate) fn push(&mut self, records: &[u8]) {
-        // The length of the first comes last: until it is there, none of them is.
-        let (length, rest) = records.split_at(2);
-        let into = &mut self.memory[self.used..self.used + records.len()];
-        into[2..].copy_from_slice(rest);
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
-        into[..2].copy_from_slice(length);
-        self.used += records.len();
+    /// Adds a record that something writes; answers whether there was room for it.
+    pub(crate) fn push(&mut self, write: impl FnOnce(&mut [u8]) -> Option<Length>) -> bool {
+        let into = &mut self.memory[self.used..];
+        let Some(length) = write(into) else { return false };
+        self.used += length.put(into);
+        true
     }
 
     /// Gives the space back that it did not use.

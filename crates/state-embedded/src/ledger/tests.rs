@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use mayfly_state_api::suite::{app, function, unused_tenant};
 use mayfly_state_api::{Sums, UsageBy, UsageQuery, UsageRow};
-use mayfly_types::{OutcomeStatus, TenantName};
+use mayfly_types::{AppKey, FunctionName, OutcomeStatus, TenantName};
 
 use super::*;
 use crate::{OpenOptions, Work};
