@@ -229,6 +229,9 @@ async fn a_budget_stops_a_function_until_it_is_raised_also_over_a_restart() {
     .await;
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=86_400).contains(&wait), "{wait}");
+    let told = cli(&node, &["invoke", &function]).unwrap_err();
+    assert!(told.contains("begins anew at") && told.contains("`mayfly budget set`"), "{told}");
+    assert!(!told.contains("the same call"), "{told}");
     let listed = cli(&node, &["budget", "list"]).unwrap();
     assert!(listed.contains("requests") && listed.contains('3'), "{listed}");
     // Money of all apps: four requests of 0.25 are one.

@@ -165,6 +165,8 @@ fn fault(function: String, error: ApiError) -> Failure {
         Failure::failed(message).frames(details.into_iter().map(Into::into)).detail(detail);
     match (code.as_str(), invocation_id) {
         ("not_found", _) => failure.help("`mayfly list` shows what is deployed"),
+        ("budget_exceeded", _) => failure
+            .help("`mayfly budget list` shows what is used; `mayfly budget set` allows more of it"),
         (_, Some(id)) if !retryable => {
             failure.help(format!("`mayfly logs {function} --invocation {id}` shows what it wrote"))
         }

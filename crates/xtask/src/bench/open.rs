@@ -1,15 +1,12 @@
 //! A load that asks at its own pace, whether it is answered or not: as many strangers do.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{cores, stats};
@@ -18,6 +15,8 @@ use super::{cores, stats};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// A connection that nobody used for so long may be closed by the server meanwhile.
 const IDLE: Duration = Duration::from_secs(5);
+/// How exact tokio's clock is, twice.
+const TICK: Duration = Duration::from_millis(2);
 /// Most bytes of an answer.
 const LARGEST: usize = 64 << 10;
 
@@ -66,8 +65,8 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
     runtime.block_on(async {
         let idle = Arc::new(Idle::default());
         let (began, mut under_way, mut told) = (Instant::now(), JoinSet::new(), Vec::new());
-        let mut all = due(all, began);
-        while let Some(due) = all.recv().await {
+        for due in all {
+            at(began + due.at).await;
             let idle = Arc::clone(&idle);
             under_way.spawn(async move {
                 let asked = tokio::time::timeout(PATIENCE, ask(address, &idle, &due));
@@ -86,21 +85,14 @@ pub(super) fn send(address: SocketAddr, mut all: Vec<Due>) -> anyhow::Result<Vec
     })
 }
 
-/// Tells of each request when it is due, to some microseconds: tokio's clock is up to a millisecond late, which is much
-/// for a short call. It rests until then, for a core that spins takes from the server's what both share.
-fn due(all: Vec<Due>, began: Instant) -> mpsc::UnboundedReceiver<Due> {
-    let (tell, told) = mpsc::unbounded_channel();
-    thread::spawn(move || {
-        // How much later than asked for it may be woken, in nanoseconds.
-        let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        for due in all {
-            thread::sleep((began + due.at).saturating_duration_since(Instant::now()));
-            if tell.send(due).is_err() {
-                return;
-            }
-        }
-    });
-    told
+/// Waits until then, to the microsecond: tokio's clock alone is up to a millisecond late, which is much for a short call.
+async fn at(then: Instant) {
+    if let Some(early) = then.checked_sub(TICK) {
+        tokio::time::sleep_until(early.into()).await;
+    }
+    while Instant::now() < then {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Connections that nobody uses, and since when.
