@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -88,22 +87,9 @@ fn check(name: &str, alphabet: Alphabet) -> Result<(), NameError> {
 macro_rules! name {
     ($(#[$doc:meta])* $ty:ident, $alphabet:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $ty(Arc<str>);
-
-        impl PartialEq for $ty {
-            /// Most names that are compared are clones of one: then nothing is read of them.
-            fn eq(&self, other: &Self) -> bool {
-                Arc::ptr_eq(&self.0, &other.0) || self.0 == other.0
-            }
-        }
-
-        impl Hash for $ty {
-            fn hash<H: Hasher>(&self, state: &mut H) {
-                self.0.hash(state);
-            }
-        }
 
         impl $ty {
             /// Checks `name` and takes it.

@@ -128,19 +128,22 @@ async fn what_a_process_left_is_added_up_by_the_next_once() {
     }
 }
 
+/// The file of a process that has ended and left so many records in no sum.
+async fn left(dir: &Path, app: &AppKey, records: usize) -> PathBuf {
+    let (journal, work) = open(dir).await;
+    journal.close().await;
+    (0..records).for_each(|_| append(&journal, app, "a", 1));
+    drop((journal, work));
+    let directory = dir.join("ledger");
+    segment::path(&directory, segment::list(&directory).unwrap()[0])
+}
+
 #[tokio::test]
 async fn a_record_that_was_torn_ends_its_file_and_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let app = app(&unused_tenant(), "photos");
-    let (journal, work) = open(dir.path()).await;
-    journal.close().await;
-    for _ in 0..3 {
-        append(&journal, &app, "a", 1);
-    }
-    drop((journal, work));
+    let file = left(dir.path(), &app, 3).await;
     // The last record's end never reached the disk.
-    let directory = dir.path().join("ledger");
-    let file = segment::path(&directory, segment::list(&directory).unwrap()[0]);
     let mut bytes = fs::read(&file).unwrap();
     let end = bytes.len();
     bytes[end - 10..].fill(0);
@@ -158,12 +161,7 @@ async fn a_record_that_was_torn_ends_its_file_and_no_other() {
 async fn a_file_of_another_version_is_neither_read_nor_removed() {
     let dir = tempfile::tempdir().unwrap();
     let app = app(&unused_tenant(), "photos");
-    let (journal, work) = open(dir.path()).await;
-    journal.close().await;
-    append(&journal, &app, "a", 1);
-    drop((journal, work));
-    let directory = dir.path().join("ledger");
-    let file = segment::path(&directory, segment::list(&directory).unwrap()[0]);
+    let file = left(dir.path(), &app, 1).await;
     let right = fs::read(&file).unwrap();
     let mut wrong = right.clone();
     wrong[6] ^= 1;
